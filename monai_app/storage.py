@@ -47,9 +47,9 @@ def storage_error(error: OSError, path: Path | str | None = None) -> StorageErro
     place = path or error.filename
     named = f"{os.fsdecode(place)}: " if isinstance(place, str | bytes | os.PathLike) else ""
     reason = (error.strerror or str(error)).rstrip(".")
-    told = StorageError(f"{named}{reason}; {_REMEDIES.get(error.errno or 0, 'correct that')}")
-    told.errno, told.strerror = error.errno, reason
-    return told
+    described = StorageError(f"{named}{reason}; {_REMEDIES.get(error.errno or 0, 'correct that')}")
+    described.errno, described.strerror = error.errno, reason
+    return described
 
 
 def refused(error: BaseException | None) -> StorageError | None:

@@ -7,10 +7,7 @@ from monai_app.domain.schemas import Setting
 
 def markdown_rows(rows: list[Setting]) -> str:
     """A row of a page's table a setting: name, default, type and range, meaning."""
-    return "\n".join(
-        f"| `{row.name}` | {_default(row)} | {' '.join(filter(None, (row.type, row.range, row.unit)))} | {row.text} |"
-        for row in rows
-    )
+    return "\n".join(f"| `{row.name}` | {_default(row)} | {row.rule} | {row.text} |" for row in rows)
 
 
 def _default(row: Setting) -> str:

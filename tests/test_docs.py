@@ -408,13 +408,13 @@ def test_what_the_results_say_of_readers_was_measured() -> None:
     measured = json.loads((CHECKOUT / "docs" / "results" / "readers.json").read_text())
     page, damaged, speed = CHECKOUT / "docs" / "explanation" / "results.md", measured["damaged"], measured["ingest"]
     assert damaged["faults"] == []
-    counts = [[row["what was read"], row["taken"], row["refused"]] for row in table_rows(page, "what was read")]
+    counts = [[row["input"], row["accepted"], row["refused"]] for row in table_rows(page, "input")]
     assert counts == [
         ["files", str(damaged["files_read"]), str(damaged["files_refused"])],
         ["descriptions", str(damaged["descriptions_taken"]), str(damaged["descriptions_refused"])],
     ]
-    column = "speed of `ingest` beside it"
-    assert [row[column] for row in table_rows(page, "way of writing")] == [
+    column = "relative speed of ingest"
+    assert [row[column] for row in table_rows(page, "writer")] == [
         *(f"{speed[f'part_of_the_speed_of_{loop}']:.2f}" for loop in ("loop", "loop_without_means")),
         "1",
     ]
@@ -579,7 +579,7 @@ def test_the_scores_of_a_bundle_are_those_that_were_measured(network: str) -> No
 def test_the_times_of_a_bundle_are_those_that_were_measured(network: str, results: str) -> None:
     measured = json.loads((CHECKOUT / "docs" / "results" / f"{results}.json").read_text())
     if results == "sensor3d":
-        expected = f"batch 8 of 128 x 128 took {measured['results'][network]['seconds']:.2f} s"
+        expected = f"8 crops of 128 x 128 took {measured['results'][network]['seconds']:.2f} s"
     else:
         row = measured.get("measured") or next(row for row in measured["results"] if row["method"] == "engine")
         expected = f"{row['seconds_per_mpixel']:.2f} s per Mpixel and {row['peak_mb']} MB"
@@ -687,7 +687,7 @@ def test_the_commands_of_the_alignment_page_run_and_its_tables_are_what_was_meas
     for row in measured["isbi2012"]:
         assert f"{row['median_step_error']:.2f} pixels ({row['steps']})" in text
     (nasa,) = measured["nasa_ebc"]
-    assert f"median {nasa['median_error']:.2f}, at worst {nasa['worst_error']:.2f} pixels" in text
+    assert f"median error of {nasa['median_error']:.2f} pixels, at most {nasa['worst_error']:.2f}" in text
 
 
 def test_the_code_of_the_page_on_active_learning_runs_and_its_table_is_what_was_measured(

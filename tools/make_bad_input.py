@@ -1,4 +1,4 @@
-"""Write `docs/reference/bad_input.md`: run every row of `tests/bad_input/` and put down what the program says.
+"""Write `docs/reference/bad_input.md`: run every row of `tests/bad_input/` and record the messages.
 
 python tools/make_bad_input.py          # after a change to the rows, or to a message
 python tools/make_bad_input.py serve    # run the rows of this command alone

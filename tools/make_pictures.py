@@ -1,9 +1,9 @@
-"""Make the pictures of the tutorial from what tools/demo wrote.
+"""Make the pictures of the tutorial and of the napari page from the results of tools/demo.
 
     tools/demo
-    python tools/make_pictures.py demo docs/images/tutorial
+    python tools/make_pictures.py demo docs/images
 
-Needs the programs that tools/install-screen installs: the windows are those of napari and Chromium.
+Needs napari and Chromium, which tools/install-screen installs.
 """
 
 import argparse
@@ -28,33 +28,34 @@ from monai_app.stack import Stack
 from monai_app.stack.label_images.removing import remove_labels
 
 PAINTED, SEGMENTED = 11, 8
-"""A slice that is annotated, and one that is not."""
+"""An annotated slice, and one that is not."""
 
 BAR_UM = 2
 """Length of the scale bar."""
 
 WIDTH, QUALITY = 1200, 82
-"""Columns of a picture at most, and its JPEG quality."""
+"""Maximum number of columns of a picture, and its JPEG quality."""
 
 
 def main() -> None:
     """Make all pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("demo", type=Path, help="folder that tools/demo wrote")
+    parser.add_argument("demo", type=Path, help="folder written by tools/demo")
     parser.add_argument("target", type=Path, help="folder for the pictures")
     given = parser.parse_args()
-    demo, target = given.demo.resolve(), given.target
+    demo, target = given.demo.resolve(), given.target / "tutorial"
     target.mkdir(parents=True, exist_ok=True)
     stack = Stack.open(demo / "cement.ome.zarr")
     save(annotated_slice(stack), target / "slice.jpg")
     save(segmented_slice(stack), target / "labels.jpg")
     save(Image.open(demo / "unet" / "eval" / "test" / "cement" / "slice_0021.png"), target / "scores.jpg")
     save(napari_window(demo), target / "napari.jpg")
+    save(napari_window(demo, "--propose"), given.target / "napari.jpg")
     save(report_page(demo / "report.html"), target / "report.jpg")
 
 
 def save(picture: Image.Image, path: Path) -> None:
-    """Save a picture, made smaller where it is wide."""
+    """Save a picture, at most `WIDTH` columns wide."""
     picture.thumbnail((WIDTH, 10 * WIDTH))
     picture.convert("RGB").save(path, quality=QUALITY, optimize=True)
 
@@ -67,7 +68,7 @@ def annotated_slice(stack: Stack) -> Image.Image:
 
 
 def segmented_slice(stack: Stack) -> Image.Image:
-    """Draw a detector, the labels and the confidence of a slice that nobody annotated."""
+    """Draw a detector, the labels and the confidence of a slice without annotation."""
     detector = stack.detectors[-1]
     return panels(
         stack,
@@ -106,8 +107,8 @@ def picture_of(figure: Figure) -> Image.Image:
     return Image.open(BytesIO(as_png(figure)))
 
 
-def napari_window(demo: Path) -> Image.Image:
-    """Photograph the plugin on a screen that nobody sees, with the stack as it is before a model is trained."""
+def napari_window(demo: Path, *options: str) -> Image.Image:
+    """Take a screenshot of the plugin on a virtual screen, with the stack as it is before a model is trained."""
     script = Path(__file__).parent / "documentation" / "napari_window.py"
     with tempfile.TemporaryDirectory() as folder:
         picture = Path(folder) / "window.png"
@@ -115,18 +116,18 @@ def napari_window(demo: Path) -> Image.Image:
         for name in Stack.open(store).label_names():
             remove_labels(store, name)
         screen = ["xvfb-run", "--auto-servernum", "--server-args", "-screen 0 1280x800x24"]
-        words = [str(script), str(store), str(demo / "sample" / "truth"), str(picture)]
+        words = [str(script), str(store), str(demo / "sample" / "truth"), str(picture), *options]
         subprocess.run([*screen, sys.executable, *words], check=True)
         return Image.open(BytesIO(picture.read_bytes()))
 
 
 def report_page(path: Path) -> Image.Image:
-    """Photograph the beginning of the report."""
+    """Take a screenshot of the top of the report."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_browser())
         page = browser.new_page(viewport={"width": 1200, "height": 1000})
         page.goto(path.as_uri())
-        page.wait_for_timeout(2000)  # slices are unpacked after the page is there
+        page.wait_for_timeout(2000)  # until the slices are drawn
         picture = page.screenshot()
         browser.close()
     return Image.open(BytesIO(picture))

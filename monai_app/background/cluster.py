@@ -33,7 +33,7 @@ def losses_reported(where: str) -> Iterator[None]:
         AppError: an error of a worker that the user can correct.
     """
     logging.getLogger("distributed").setLevel(logging.WARNING)  # every connection is news to it
-    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # that the scheduler is gone is told below
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # the lost scheduler is reported below
     try:
         # A client that lost its scheduler leaves Dask's setting, and all that uses Dask would look for that scheduler.
         with dask.config.set(scheduler=None):

@@ -29,9 +29,9 @@ async def run_command(words: Sequence[str], log: Path) -> None:
         ConfigError: its message, if the user can correct the error.
         FailedError: it ended otherwise.
     """
-    with log.open("ab") as said:
+    with log.open("ab") as log_file:
         process = await asyncio.create_subprocess_exec(
-            *COMMAND, *words, stdin=asyncio.subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
+            *COMMAND, *words, stdin=asyncio.subprocess.DEVNULL, stdout=log_file, stderr=log_file, start_new_session=True
         )
     try:
         code = await process.wait()

@@ -131,14 +131,14 @@ def _stop(processes: Sequence[psutil.Process], number: int) -> None:
 def _explain(failures: Mapping[int, Any], processes: int, logs: Path) -> AppError:
     """Return the error of the process that failed first; others fail because they lose it."""
     reports = {int(path.parent.name): path.read_text(errors="replace") for path in logs.rglob("stderr.log")}
-    told = next(filter(None, map(_told_error, reports.values())), None)
+    reported = next(filter(None, map(_reported_error, reports.values())), None)
     rank = min(failures, key=lambda each: _order(failures[each].exitcode))
     code, pid = failures[rank].exitcode, failures[rank].pid
     killed = _order(code) == 0
-    if killed or told is not None or code < 0:
+    if killed or reported is not None or code < 0:
         shutil.rmtree(logs)
-    if told is not None and not killed:
-        return told
+    if reported is not None and not killed:
+        return reported
     if code < 0:
         name = signal.Signals(-code).name
         how = f"was killed by {name}" + (" (by a user, or because memory ran out)" if name == "SIGKILL" else "")
@@ -154,7 +154,7 @@ def _order(code: int) -> int:
     return 2 if code == -signal.SIGTERM else 0 if code < 0 else 1
 
 
-def _told_error(report: str) -> AppError | None:
+def _reported_error(report: str) -> AppError | None:
     """Find the package's own error, or an error of the disk, in a process's report."""
     found = re.search(r"^monai_app\.errors\.(\w+): (.*)$", report, re.MULTILINE)
     if found is None:

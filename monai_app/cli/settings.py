@@ -50,7 +50,7 @@ def settings(
     rows = [["setting", *columns, "type", "meaning"]]
     for row, *others in zip(*columns.values(), strict=True):
         values = [_text(each.default) for each in (row, *others)]
-        rows.append([row.name, *values, " ".join(filter(None, (row.type, row.range, row.unit))), row.text])
+        rows.append([row.name, *values, row.rule, row.text])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for cells in rows:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())

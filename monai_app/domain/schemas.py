@@ -63,6 +63,14 @@ class Setting:
     default: Any
     text: str
 
+    @property
+    def rule(self) -> str:
+        """Type, range and unit in words: ``list of 2 integers, each from 1 to 16384 px, or null``."""
+        kind = self.type.removesuffix(" or null")
+        limits = " ".join(filter(None, (self.range, self.unit)))
+        words = kind + (", " if limits.startswith("each") else " ") * bool(limits) + limits
+        return words if kind == self.type else f"{words}{',' * bool(limits)} or null"
+
 
 def settings_table(model: type[BaseModel]) -> list[Setting]:
     """List every setting that a model declares; nested ones have the name ``part::name``."""

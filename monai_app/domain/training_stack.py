@@ -99,10 +99,10 @@ def differences(known: Sequence[TrainingStack], scaling: Mapping[str, ChannelSta
     """
     if not known or other.identity in [each.identity for each in known]:
         return []
-    told = []
+    warnings = []
     nearest = min(known, key=lambda each: voxel_ratio(each.voxel_nm, other.voxel_nm))
     if (ratio := voxel_ratio(nearest.voxel_nm, other.voxel_nm)) > MOST_VOXEL_RATIO:
-        told.append(
+        warnings.append(
             f"the voxels of {other.name} are {voxel_text(other.voxel_nm)} (z, y, x) and those of {nearest.name}, which "
             f"the model was trained on, {voxel_text(nearest.voxel_nm)}: up to a factor of {ratio:.3g} in size, so "
             "structures have other sizes in pixels than in training"
@@ -111,9 +111,9 @@ def differences(known: Sequence[TrainingStack], scaling: Mapping[str, ChannelSta
         near = {each.name: grey_distance(each.greys[name], other.greys[name], stats.std) for each in known}
         closest = min(near, key=lambda each: near[each])
         if near[closest] > MOST_GREY_DISTANCE:
-            told.append(
+            warnings.append(
                 f"the grey values of {name} in {other.name} differ from those in {closest}, which the model was "
                 f"trained on: {near[closest]:.2f} standard deviations ({stats.std:g}) on average, and more "
                 f"than {MOST_GREY_DISTANCE:g} exceeds the variation in training"
             )
-    return told
+    return warnings

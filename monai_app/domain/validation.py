@@ -104,21 +104,21 @@ def validated(
 def config_error(error: ValidationError, model: type[BaseModel], source: Path | str, remedy: str = "") -> ConfigError:
     """Convert a pydantic error into a `ConfigError`; see :func:`validated`."""
     schema = schema_of(model)
-    told: dict[Place, str] = {}
+    rules: dict[Place, str] = {}
     for each in error.errors(include_url=False):
         is_key = each["type"] in ("missing", "extra_forbidden") and isinstance(each["loc"][-1], str)
         location = each["loc"][:-1] if each["type"] == "missing" and not is_key else each["loc"]  # a list too short
         place, part = find(schema, location, is_key)
-        if each["type"] == "too_short" and any(place == other[: len(place)] for other in told):
+        if each["type"] == "too_short" and any(place == other[: len(place)] for other in rules):
             continue  # none is left, because those that there were are wrong
-        rule, usual = _tell(place, each, part, schema)
-        told.setdefault(place, f"{rule}; {remedy or usual}" if usual else rule)
-    lines = [f"{_where(source, place)}: {text}" for place, text in told.items()]
+        rule, usual = _rule_and_remedy(place, each, part, schema)
+        rules.setdefault(place, f"{rule}; {remedy or usual}" if usual else rule)
+    lines = [f"{_where(source, place)}: {text}" for place, text in rules.items()]
     rest = len(lines) - _SHOWN_ERRORS
     return ConfigError("\n".join(lines[:_SHOWN_ERRORS] + ([f"and {rest} more"] if rest > 0 else [])))
 
 
-def _tell(place: Place, error: Mapping[str, Any], part: Schema, schema: Schema) -> tuple[str, str]:
+def _rule_and_remedy(place: Place, error: Mapping[str, Any], part: Schema, schema: Schema) -> tuple[str, str]:
     """Return what is wrong and the usual remedy; an error of the package contains both."""
     kind, value = error["type"], shown(error["input"])
     inside = _dotted(place[:-1])

@@ -25,8 +25,8 @@ def format_of(path: Path) -> Format:
             return name
     endings = ", ".join(f"{suffix} ({name})" for name, suffix in SUFFIXES.items())
     raise ConfigError(
-        f"{path} is not an exported model by its name, which must end in one of {endings}; give a run folder or such "
-        "a file"
+        f"{path} does not have the name of an exported model, which ends in one of {endings}; give a run folder or "
+        "such a file"
     )
 
 

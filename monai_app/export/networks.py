@@ -63,7 +63,7 @@ class ExportedNetwork(nn.Module):
         return self.function(image)
 
     def train(self, mode: bool = True) -> "ExportedNetwork":
-        """Stay in evaluation mode: programs of torch.export refuse to be told."""
+        """Stay in evaluation mode: programs of torch.export cannot change it."""
         for module in self.modules():
             module.training = False
         return self

@@ -25,7 +25,7 @@ def check_trusted(content: bytes, kind: Format, path: Path) -> None:
     """
     if not is_trusted(content, kind):
         raise ConfigError(
-            f"{path} is a program that this account neither exported nor trusted; export the run folder again, or say "
+            f"{path} is a program that this account neither exported nor trusted; export the run folder again, or run "
             f"`monai-app trust {path}` if you trust who made it"
         )
 

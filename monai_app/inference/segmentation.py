@@ -127,8 +127,8 @@ class Segmentation:
             job = Job(stack, self.model, plan, self.outputs, result.arrays, mask, self.device, self.precision)
             self._compute(job, network, left, result)
             self._check_inputs(mask)
-            told = write_tables(result, slices, familiarity, self.model)
-            result.finish(slices, LoggedProgress("smaller levels"), told)
+            entries = write_tables(result, slices, familiarity, self.model)
+            result.finish(slices, LoggedProgress("smaller levels"), entries)
         _log.info("segmented %s in %s", counted(len(slices), "slice"), duration(time.monotonic() - begun))
 
     def _check(self, stack: Stack) -> None:

@@ -205,6 +205,6 @@ def _find_detectors(path: Path) -> dict[str, Path]:
     if not holding:
         raise StackError(
             f"{path} is not a store, has no {DESCRIPTION} and holds no images ({suffixes()}); give a store, a "
-            "description, or a folder of images or of one folder a detector"
+            "description, or a folder of images, or one with a folder per detector"
         )
     return holding

@@ -31,7 +31,8 @@ def stack_lines(inspection: Inspection) -> Iterator[str]:
         yield f"no slab extends across the gaps or breaks before {', '.join(map(str, images.gaps[:_GAPS]))}{more}"
     unrelated = [name for name in inspection.table.detectors if not are_neighbours(inspection.table, name)]
     if unrelated and slices > 2:
-        yield f"{', '.join(unrelated)}: slices are no more like the next than like others, so their order is not judged"
+        names = ", ".join(unrelated)
+        yield f"{names}: slices are not more similar to the next than to others, so their order is not checked"
     for role, pixels in per_role(inspection.labels).items():
         zs = [str(count.z) for count in inspection.labels if count.role == role]
         slices_of = f"slice{'s' * (len(zs) > 1)} {', '.join(zs)}"
@@ -49,7 +50,7 @@ def usual_rows(inspection: Inspection) -> list[list[str]]:
             rows.append([MEASURES[name].text, *shown])
     angles = [angles_of(inspection, detector) for detector in table.detectors]
     if any(angles):
-        rows.append(["lean of the curtains from the vertical", *(angle or "-" for angle in angles)])
+        rows.append(["angle of the curtains to the vertical", *(angle or "-" for angle in angles)])
     return rows
 
 

@@ -148,14 +148,14 @@ class PlaneFile(ABC):
                 integers.
 
         Raises:
-            StackError: a plane cannot be decoded, is not what the header promised, or has fractions.
+            StackError: a plane cannot be decoded, differs from the header, or has fractions.
         """
         indices = range(self.count) if indices is None else indices
         for index, plane in zip(indices, self.decode(indices), strict=True):
             if plane.shape != self.shape or plane.dtype != self.dtype:
                 raise StackError(
                     f"{self.path}: plane {index} holds {plane.dtype} pixels of {size(plane.shape)} where its header "
-                    f"promised {self.dtype} of {size(self.shape)}; it is damaged or changed meanwhile: export it again"
+                    f"declares {self.dtype} of {size(self.shape)}; it is damaged or changed meanwhile: export it again"
                 )
             yield self._whole(index, plane) if plane.dtype.kind == "f" and not fractions else plane
 
@@ -188,7 +188,7 @@ def check_type(dtype: np.dtype[Any], bits: int, request: Request) -> None:
     elif request.mapped and dtype.kind in "uif":
         return
     elif dtype not in (np.uint8, np.uint16) or bits != 8 * dtype.itemsize:
-        mapped = "say which values are black and white ('grey: {from: [low, high], to: uint8}' in the description), or "
+        mapped = "give the values of black and white ('grey: {from: [low, high], to: uint8}' in the description), or "
         raise StackError(
             f"it holds {bits}-bit pixels of type {dtype} and must hold unsigned 8-bit or 16-bit ones; "
             f"{mapped if dtype.kind in 'uif' else ''}convert it without rescaling single slices"

@@ -158,8 +158,8 @@ def check_upright(affine: Affine) -> None:
     directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
     if np.abs(directions - np.eye(3)).max() > _OTHER_DIRECTION:
         raise StackError(
-            f"its voxels are {_described(affine)} in LPS, so viewers show its pixels turned or mirrored, and "
-            "which of both is meant is not known; save it along (1 0 0), (0 1 0), (0 0 1), either as stored (nibabel: "
+            f"its voxels are {_described(affine)} in LPS, so viewers show its pixels rotated or mirrored, and "
+            "the intended orientation is unknown; save it along (1 0 0), (0 1 0), (0 0 1), either as stored (nibabel: "
             "affine diag(-1, -1, 1, 1) times the spacing, or None) or as shown (SimpleITK: DICOMOrient(image, 'LPS'))"
         )
 
@@ -172,7 +172,7 @@ def apart(first: Affine, other: Affine, shape: tuple[int, ...]) -> float:
 def _check_axes(shape: tuple[int, ...]) -> None:
     if len(shape) != 3:
         raise AnnotationError(
-            f"the labels have shape {shape} and must have three axes, one value a voxel; save them as one label map "
+            f"the labels have shape {shape} and must have three axes, one value per voxel; save them as one label map "
             "(without overlapping segments)"
         )
 

@@ -38,7 +38,7 @@ def check_backed(plane: int, files: Iterable[Path]) -> None:
     """
     if plane > _SMALL and plane > _DENSEST_OF_ALL * (held := sum(file.stat().st_size for file in files)):
         raise StackError(
-            f"it announces {plane} bytes a plane and has {held} for all of them: it is damaged; save or copy it again"
+            f"it declares {plane} bytes per plane and has {held} for all of them: it is damaged; save or copy it again"
         )
 
 

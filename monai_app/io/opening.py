@@ -1,4 +1,4 @@
-"""Finding images: a folder with one file a slice, or one file with all slices, in any format."""
+"""Finding images: a folder with one file per slice, or one file with all slices, in any format."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -40,7 +40,7 @@ def open_planes(path: Path, request: Request = Request()) -> Source:  # noqa: B0
     if path.is_dir() and not (known and known.folder):
         return _open_folder(path, request)
     if not path.exists():
-        raise StackError(f"{path} does not exist; give a folder with one file a slice, or one file with all slices")
+        raise StackError(f"{path} does not exist; give a folder with one file per slice, or one file with all slices")
     if request.files is not None:
         raise StackError(f"'files: {request.files}' chooses files of a folder, and {path} is a file; leave it out")
     form = format_of(path)
@@ -64,16 +64,18 @@ def _open_folder(path: Path, request: Request) -> Source:
             )
         if not entry.is_file():
             kind = "a folder" if entry.is_dir() else "no file"
-            raise StackError(f"{entry} is {kind} and called like an image; put the image in its place, or rename it")
+            raise StackError(
+                f"{entry} is {kind} but has the name of an image; put the image in its place, or rename it"
+            )
     if not formats:
         named = "" if request.files is None else f" whose name fits {request.files!r}"
-        raise StackError(f"{path} holds no image file{named} ({suffixes()}); give a folder with one file a slice")
+        raise StackError(f"{path} holds no image file{named} ({suffixes()}); give a folder with one file per slice")
     form = min(formats.values(), key=registry.FORMATS.index)
     paths = natural_order([file for file, other in formats.items() if other is form], request.files)
     for first, second in pairwise(paths):
         if stem(first) == stem(second):
             raise StackError(
-                f"{first} and {second.name} have the same stem and would be one slice twice; remove one of them"
+                f"{first} and {second.name} have the same stem and would be the same slice twice; remove one of them"
             )
     faults, files = Faults(), list[PlaneFile]()
     for entry in paths:
@@ -87,7 +89,7 @@ def _open_folder(path: Path, request: Request) -> Source:
 def _one_plane(file: PlaneFile) -> PlaneFile:
     if file.count > 1:
         raise StackError(
-            f"{file.path} holds {file.count} planes, and in a folder every file is one slice; say which page is "
-            "meant ('page: 0'), split it, or give the file itself instead of the folder"
+            f"{file.path} holds {file.count} planes, and in a folder every file is one slice; select one page "
+            "('page: 0'), split it, or give the file itself instead of the folder"
         )
     return file

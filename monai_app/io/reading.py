@@ -52,7 +52,7 @@ def read_volume(path: Path, *, max_voxels: int | None = None) -> Volume:
     header = read_header(path)
     if max_voxels is not None and header.voxels > max_voxels:
         raise StackError(
-            f"{path} announces {' x '.join(map(str, header.shape))} values and may hold {max_voxels}; give a file of "
+            f"{path} declares {' x '.join(map(str, header.shape))} values and may hold {max_voxels}; give a file of "
             "the case's size"
         )
     data = bytearray()

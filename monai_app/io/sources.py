@@ -1,4 +1,4 @@
-"""The slices of one detector, or label planes: a folder with one file a slice, or one file with all slices."""
+"""The slices of one detector, or label planes: a folder with one file per slice, or one file with all slices."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -123,7 +123,7 @@ class Source:
             if numbers[one] == numbers[other]:
                 raise StackError(
                     f"{self.files[one].path} and {self.files[other].path.name} are both slice {numbers[one]} by "
-                    f"{pattern!r}; remove the one that is a copy, or say in the description where the number stands: "
+                    f"{pattern!r}; remove the one that is a copy, or give the place of the number in the description: "
                     "'numbers: {pattern: ...}'"
                 )
         names, files = tuple(self.names[index] for index in order), tuple(self.files[index] for index in order)
@@ -134,6 +134,6 @@ class Source:
         if number is None:
             raise StackError(
                 f"{self.files[index].path} does not fit {pattern!r}, by which slices are numbered; rename or "
-                "remove it, or say in the description where the number stands: 'numbers: {pattern: ...}'"
+                "remove it, or give the place of the number in the description: 'numbers: {pattern: ...}'"
             )
         return number

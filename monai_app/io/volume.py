@@ -109,11 +109,11 @@ class Header:
             while read < size:
                 part = stream.read(min(_PORTION, size - read))
                 if not part:
-                    raise StackError(f"it holds {read} bytes of pixels and announces {size}: it is truncated; {_AGAIN}")
+                    raise StackError(f"it holds {read} bytes of pixels and declares {size}: it is truncated; {_AGAIN}")
                 read += len(part)
                 yield part
             if stream.read(1):  # at the end of what it unpacks, the checksum is checked
-                raise StackError(f"it holds more than the {size} bytes of pixels that it announces; {_AGAIN}")
+                raise StackError(f"it holds more than the {size} bytes of pixels that it declares; {_AGAIN}")
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def _check_holds(header: Header) -> None:
     size = header.voxels * header.dtype.itemsize
     held = (header.data or header.path).stat().st_size - (0 if header.packed == "file" else header.offset)
     if size > held * (DENSEST if header.packed else 1):
-        raise StackError(f"it announces {size} bytes of pixels and has {held} for them: it is truncated; {_AGAIN}")
+        raise StackError(f"it declares {size} bytes of pixels and has {held} for them: it is truncated; {_AGAIN}")
 
 
 @contextmanager
@@ -212,6 +212,6 @@ class _Unpacked(io.RawIOBase):
             data = self._stream.decompress(packed, len(buffer))
             self._rest = self._stream.unconsumed_tail or self._stream.unused_data
             if not (packed or data):
-                raise EOFError("what it compresses ends too early")
+                raise EOFError("its compressed data end too early")
         buffer[: len(data)] = data
         return len(data)

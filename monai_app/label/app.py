@@ -132,8 +132,8 @@ class StackApp(MONAILabelApp):
         label = str(file)
         if request.get("save_label") and not self._is_sent(Path(name)):
             try:
-                told = {"model": model.name, "params": params}
-                label = self.store.save_label(name, label, prediction_tag(request), told)
+                origin = {"model": model.name, "params": params}
+                label = self.store.save_label(name, label, prediction_tag(request), origin)
             except BaseException:
                 file.unlink(missing_ok=True)
                 raise

@@ -107,8 +107,8 @@ class SliceScores(ScoringMethod):
             )
             found = score_agreement(compared, stack.phases)
             for row in found.slices:
-                result["slices"][str(row.z)] = told = {**row.to_dict(), "role": role}
-                datastore.update_image_info(cases[row.z].id, {"score": {"model": model.name, **told}})
+                result["slices"][str(row.z)] = row_scores = {**row.to_dict(), "role": role}
+                datastore.update_image_info(cases[row.z].id, {"score": {"model": model.name, **row_scores}})
             if found.slices:
                 result["total"][role] = {"mean_iou": found.mean_iou, "pixel_accuracy": found.total.pixel_accuracy}
         if not result["slices"]:

@@ -56,8 +56,8 @@ def write_scores(folder: Path, whole: Part, parts: Sequence[Part], record: Docum
         writer = csv.DictWriter(handle, list(dict.fromkeys(name for row in rows for name in row)))
         writer.writeheader()
         writer.writerows(rows)
-    told = [{"stack": part.stack, "slice": part.slice, **part.to_json()} for part in parts]
-    text = json.dumps(without_nan({**record, **whole.to_json(), "parts": told}), indent=2, allow_nan=False)
+    documents = [{"stack": part.stack, "slice": part.slice, **part.to_json()} for part in parts]
+    text = json.dumps(without_nan({**record, **whole.to_json(), "parts": documents}), indent=2, allow_nan=False)
     with atomic_file(folder / "scores.json") as temporary:
         temporary.write_text(_NUMBERS.sub(lambda found: " ".join(found[0].split()), text) + "\n", encoding="utf8")
 

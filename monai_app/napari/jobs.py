@@ -79,9 +79,9 @@ class Job(Generic[T]):
 
     def news(self) -> str:
         """Return the output since the last call."""
-        with self.log.open("rb") as said:
-            said.seek(self._read)
-            text = said.read()
+        with self.log.open("rb") as log_file:
+            log_file.seek(self._read)
+            text = log_file.read()
         self._read += len(text)
         return text.decode(errors="replace")
 

@@ -156,7 +156,7 @@ class ModelPanel(QGroupBox):
         self._size.addItems(_SIZES)
         self._size.setToolTip("Network and steps: small for a CPU, paper for a GPU")
         self.epochs.setRange(0, _MOST_EPOCHS)
-        self.epochs.setSpecialValueText("epochs of the size")
+        self.epochs.setSpecialValueText("default epochs")
         self.epochs.setSuffix(" epochs")
         self.choose = Action("Choose ...", "Choose the run folder of another model", choose)
         self.train = Action("Train", "Save, and train a model on all training slices", train)

@@ -112,7 +112,7 @@ class Runner(QWidget):
             self._bar.setValue(round(_STEPS * count[0] / count[1]))
 
     def _show_state(self) -> None:
-        self._title.setText("Nothing runs" if self.busy is None else f"{self.busy} ...")
+        self._title.setText("Idle" if self.busy is None else f"{self.busy} ...")
         self.stop_button.allow(
             "nothing runs" if self.busy is None else None if self._job is not None else "this takes seconds"
         )

@@ -84,10 +84,10 @@ def print_pdf(page: Path, target: Path) -> None:
             f"--print-to-pdf={printed}",
             page.absolute().as_uri(),
         ]
-        said = _run(command)
+        message = _run(command)
         if not printed.is_file():
             raise FailedError(
-                f"{program} printed no PDF of {page}: {said}; open the page in a browser and print it there"
+                f"{program} printed no PDF of {page}: {message}; open the page in a browser and print it there"
             )
         with atomic_file(target) as temporary:
             shutil.copyfile(printed, temporary)
@@ -99,7 +99,7 @@ def _run(command: list[str]) -> str:
     try:
         with subprocess.Popen(command, start_new_session=True, **pipes) as process:
             try:
-                _, said = process.communicate(timeout=_SECONDS)
+                _, message = process.communicate(timeout=_SECONDS)
             finally:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
@@ -107,4 +107,4 @@ def _run(command: list[str]) -> str:
         return f"it took more than {_SECONDS:.0f} s"
     except OSError as error:
         return str(error)
-    return next(reversed(said.strip().splitlines()), f"it ended with {process.returncode}")
+    return next(reversed(message.strip().splitlines()), f"it ended with {process.returncode}")

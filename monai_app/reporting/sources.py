@@ -77,8 +77,8 @@ class Run:
     @property
     def trained_on(self) -> list[Mapping[str, Any]]:
         """``identity`` at ingestion and ``slices`` of every training stack; empty if not recorded."""
-        told = self.record.get("settings", {}).get("trained_on") or []
-        return told if isinstance(told, list) else [told]
+        records = self.record.get("settings", {}).get("trained_on") or []
+        return records if isinstance(records, list) else [records]
 
     def learned_from(self, ingested: str) -> set[int]:
         """Return z of the slices of a stack that it was trained on."""

@@ -75,8 +75,8 @@ def compare(
     of each stack is their bootstrap's (see `block_interval`), with the same draw for all variants, as all are scored on
     the same blocks: a block that is hard for all blurs no difference. The quantile is Student's t with Satterthwaite's
     degrees of freedom (1946, doi 10.2307/3002019), because three seeds are few. Intervals of all contrasts of a claim
-    together are Bonferroni's. Stacks are not drawn: what is said is said of these. What holds for samples like them is
-    said by an interval of its own, see `interval_over_samples`.
+    together are Bonferroni's. Stacks are not drawn, so the intervals apply to these stacks; `interval_over_samples`
+    applies to samples like them.
 
     Args:
         counts: variant -> for each stack (seeds, blocks, K, K) pixels, ``[true][predicted]``, with

@@ -71,8 +71,8 @@ class StudyVariant:
     @property
     def kind(self) -> str:
         """Its method for people."""
-        told = BASELINES.get(self.method) or _NETWORKS.get(self.method, self.method)
-        return f"{told} of {self.slices} slice{'s' * (self.slices > 1)}"
+        title = BASELINES.get(self.method) or _NETWORKS.get(self.method, self.method)
+        return f"{title} of {self.slices} slice{'s' * (self.slices > 1)}"
 
     def detectors_of(self, stack: Stack) -> list[str]:
         """Return its detectors as a stack names them.

@@ -15,38 +15,38 @@ MODULES = (
     *("report", "saving", "view", "inspect", "others"),
 )
 HEADINGS = {
-    "init": "Folders whose description is to be written",
-    "ingest": "The description, images and labels of a sample",
-    "inspect": "Stacks that are looked at",
-    "annotate": "Label images that become annotations",
-    "annotations": "Annotations that are listed and changed",
-    "propose": "Proposed labels",
-    "train": "Trainings",
-    "evaluate": "Scores",
-    "segment": "Segmentations",
-    "labels": "Label images of a stack",
-    "view": "Stacks in viewers",
-    "quantify": "Quantities",
-    "report": "Reports",
+    "init": "Describing a folder",
+    "ingest": "Ingesting a sample",
+    "inspect": "Inspecting a stack",
+    "annotate": "Importing annotations",
+    "annotations": "Listing and changing annotations",
+    "propose": "Proposing labels",
+    "train": "Training",
+    "evaluate": "Scoring",
+    "segment": "Segmenting",
+    "labels": "Exporting and removing label images",
+    "view": "Viewing a stack",
+    "quantify": "Measuring",
+    "report": "Writing a report",
     "study": "Studies",
-    "save": "Saved files",
-    "export": "Exported files",
-    "package": "Packages that are made",
-    "unpack": "Packages that are unpacked",
-    "check": "Packages that are checked",
-    "trust": "What is trusted",
-    "simulate": "Simulated samples",
+    "save": "Saving labels (old spelling)",
+    "export": "Exporting a model",
+    "package": "Packaging",
+    "unpack": "Unpacking",
+    "check": "Checking a package",
+    "trust": "Trusting",
+    "simulate": "Simulating",
     "serve": "The label server",
-    "settings": "Lists of settings",
+    "settings": "Listing settings",
 }
-REFUSED, TAKEN = "refused", "taken"
-TOP = """# Bad input
+REFUSED, TAKEN = "refused", "accepted"
+TOP = """# Error messages
 
-What people give to the commands by mistake, and what they are told. Every row is a test (`tests/bad_input/`): it runs
-the command, and checks that it ends within seconds, with one message and without a traceback, and that nothing is left
-behind or changed. Rows that are *taken* are odd, but right.
+How the commands respond to wrong or unusual input. Every row is a test (`tests/bad_input/`): it runs the command, and
+checks that it ends within seconds with one message and no traceback, and that nothing is left behind or changed. Input
+that is *accepted* is unusual, but valid.
 
-{rows} rows: {refused} refused, {taken} taken. This page is written from the tests: `python tools/make_bad_input.py`.
+{rows} rows: {refused} refused, {taken} accepted. `python tools/make_bad_input.py` writes this page from the tests.
 """
 
 
@@ -57,7 +57,7 @@ def all_rows() -> list[Row]:
 
 
 def key(row: Row) -> str:
-    """What tells a row from others: its command and what a person did."""
+    """Return what identifies a row: its command and its input."""
     return f"{row.command}: {_cell(row.did)}"
 
 
@@ -68,8 +68,8 @@ def outcome(row: Row) -> str:
 
 def line_of(row: Row, message: str) -> str:
     """Return a row of the page's table."""
-    told = "<br>".join(f"`` {_cell(line)} ``" for line in message.splitlines() if line.strip())
-    return f"| {_cell(row.did)} | {outcome(row)} | {told} |"
+    shown = "<br>".join(f"`` {_cell(line)} ``" for line in message.splitlines() if line.strip())
+    return f"| {_cell(row.did)} | {outcome(row)} | {shown} |"
 
 
 def _cell(text: str) -> str:
@@ -87,16 +87,16 @@ def written(rows: list[Row], lines: dict[str, str]) -> str:
     parts = [TOP.format(rows=len(rows), refused=counts[REFUSED], taken=counts[TAKEN])]
     for command, heading in HEADINGS.items():
         own = [lines[key(row)] for row in rows if row.command == command]
-        head = "| what a person did | outcome | what the program says |\n|---|---|---|"
+        head = "| input | outcome | message |\n|---|---|---|"
         parts.append(f"## {heading}: `monai-app {command}`\n\n{head}\n" + "\n".join(own) + "\n")
     return "\n".join(parts)
 
 
 def lines_by_key(page: str) -> Iterator[tuple[str, str]]:
-    """Yield the table's rows of a page by the command and what a person did."""
+    """Yield the table's rows of a page by command and input."""
     command = ""
     for line in page.splitlines():
         if found := re.match(r"## .*`monai-app (\w+)`$", line):
             command = found[1]
-        elif line.startswith("| ") and not line.startswith("| what a person did"):
-            yield f"{command}: {re.split(r' [|] (?:refused|taken) [|] ', line)[0][2:]}", line
+        elif line.startswith("| ") and not line.startswith("| input |"):
+            yield f"{command}: {re.split(r' [|] (?:refused|accepted) [|] ', line)[0][2:]}", line

@@ -77,7 +77,7 @@ class Row:
     """One thing that people do, and what they get.
 
     Attributes:
-        did: what a person did, in Markdown; no other row of its command has it.
+        did: the input in Markdown, unique within the command.
         line: the command line after ``monai-app``, with the words of `GOODS`.
         says: what the message must hold; empty where the input is odd, but right.
         make: makes the input.

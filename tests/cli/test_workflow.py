@@ -156,7 +156,7 @@ def test_minutes_are_kept_to_and_planned_once(tiny_stack: Stack, tmp_path: Path)
         minutes = found[1]
         trained = run_command(*words, minutes, check=False)
     assert trained.returncode == 0, trained.stderr
-    assert re.search(r"min hold \d+ epochs of \d+ steps, .* measured on cpu", trained.stderr), trained.stderr
+    assert re.search(r"min allow \d+ epochs of \d+ steps, .* measured on cpu", trained.stderr), trained.stderr
     assert re.search(r"GiB of memory and \d+ MiB of disk space", trained.stderr)
     planned = json.loads((run / "run.json").read_text())["planned"]
     done = training_progress(run / "models" / "last.ckpt")

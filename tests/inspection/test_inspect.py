@@ -156,12 +156,12 @@ def test_a_detector_that_was_off_is_one_finding_or_one_a_slice(slices: int, writ
     assert len(findings) == 1
 
 
-def test_pictures_that_are_no_neighbours_are_not_judged_by_their_order(write: Write) -> None:
+def test_the_order_of_unrelated_slices_is_not_checked(write: Write) -> None:
     fields = gaussian_filter(np.random.default_rng(0).normal(size=(30, 96, 96)), (0, 3, 3))
     pixels: np.ndarray = np.clip(120 + 30 * fields / fields.std(), 0, 255).astype(np.uint8)
     inspection = inspect(open_images(write({"A": pixels})))
     assert inspection.findings == ()
-    assert any("their order is not judged" in line for line in stack_lines(inspection))
+    assert any("their order is not checked" in line for line in stack_lines(inspection))
 
 
 @pytest.mark.parametrize("shape", [(1, 40, 40), (2, 64, 64), (3, 1, 1), (5, 8, 300), (4, 300, 9)])

@@ -133,7 +133,7 @@ def test_volumes_that_were_cut_off_are_refused(tmp_path: Path, writer: str) -> N
 
 
 @pytest.mark.parametrize("name", ["a.nii.gz", "a.nrrd", "a.mha"])
-def test_a_header_that_announces_more_than_the_file_can_hold_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_header_that_declares_more_than_the_file_can_hold_is_refused(tmp_path: Path, name: str) -> None:
     """Before anything is unpacked, and whatever memory its planes would need."""
     by_itk(tmp_path / name, pixels(3, 7, 5), compressed=True)
     content = (tmp_path / name).read_bytes()
@@ -144,7 +144,7 @@ def test_a_header_that_announces_more_than_the_file_can_hold_is_refused(tmp_path
     else:
         content = content.replace(b"5 7 3", b"500000 700000 300000")
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(StackError, match=rf"{name}: it announces \d{{14,}} bytes of pixels and has \d+ for them"):
+    with pytest.raises(StackError, match=rf"{name}: it declares \d{{14,}} bytes of pixels and has \d+ for them"):
         open_planes(tmp_path / name)
 
 
@@ -180,7 +180,7 @@ def test_memory_does_not_grow_with_the_slices(tmp_path: Path, monkeypatch: pytes
 def test_volumes_that_say_they_are_turned_are_asked_about(tmp_path: Path, affine: Pixels, axes: str) -> None:
     for labels in (True, False):
         by_nibabel(tmp_path / "a.nii", pixels(3, 7, 5), affine)
-        with pytest.raises(StackError, match=rf"a\.nii: its voxels are .* along {axes} .*turned or mirrored"):
+        with pytest.raises(StackError, match=rf"a\.nii: its voxels are .* along {axes} .*rotated or mirrored"):
             open_planes(tmp_path / "a.nii", Request(labels=labels))
 
 

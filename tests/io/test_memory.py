@@ -1,4 +1,4 @@
-"""What headers announce is compared with what is stored before memory is taken for it."""
+"""What headers declare is compared with what is stored before memory is taken for it."""
 
 import json
 import re
@@ -78,7 +78,7 @@ def _wide_zarr(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "write", "announced"),
+    ("name", "write", "declared"),
     [
         ("a.tif", _wide_tiff, 7 << 29),
         ("a.tif", _high_tiles, 16 << 28),
@@ -87,10 +87,10 @@ def _wide_zarr(path: Path) -> None:
     ],
 )
 def test_large_planes_without_bytes_are_refused(
-    tmp_path: Path, name: str, write: Callable[[Path], object], announced: int
+    tmp_path: Path, name: str, write: Callable[[Path], object], declared: int
 ) -> None:
     write(tmp_path / name)
-    with pytest.raises(StackError, match=f"{name}: it announces {announced} bytes a plane and has .*: it is damaged"):
+    with pytest.raises(StackError, match=f"{name}: it declares {declared} bytes per plane and has .*: it is damaged"):
         open_planes(tmp_path / name)
 
 

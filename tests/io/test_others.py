@@ -110,9 +110,7 @@ def test_channels_of_ome_zarr_have_names(tmp_path: Path, version: str) -> None:
 def test_label_images_of_ome_zarr_are_named(tmp_path: Path, version: str) -> None:
     group = by_ome_zarr(tmp_path / "a.zarr", STACK, version)
     labels_by_ome_zarr(group, "cells", STACK % 3)
-    with pytest.raises(
-        StackError, match=r"label images \(labels/cells\); say which is meant, .*'dataset: labels/cells'"
-    ):
+    with pytest.raises(StackError, match=r"label images \(labels/cells\); select one, .*'dataset: labels/cells'"):
         open_planes(tmp_path / "a.zarr", Request(labels=True))
     source = open_planes(tmp_path / "a.zarr", Request(labels=True, dataset="labels/cells"))
     np.testing.assert_array_equal(list(source.planes()), STACK % 3)
@@ -134,7 +132,7 @@ def test_which_dataset_is_meant_is_asked(tmp_path: Path) -> None:
     by_h5py(tmp_path / "a.h5", STACK, "ICE")
     by_h5py(tmp_path / "a.h5", 255 - STACK, "g/TLD")
     by_h5py(tmp_path / "a.h5", np.arange(5), "z")
-    with pytest.raises(StackError, match=r"it has 2 datasets of pixels \(ICE, g/TLD\); say which is meant"):
+    with pytest.raises(StackError, match=r"it has 2 datasets of pixels \(ICE, g/TLD\); select one"):
         open_planes(tmp_path / "a.h5")
     with pytest.raises(StackError, match=r"no dataset 'SE' of pixels; it has ICE, g/TLD"):
         open_planes(tmp_path / "a.h5", Request(dataset="SE"))

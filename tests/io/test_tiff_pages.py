@@ -72,7 +72,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "turned": (
         lambda path: page_by_page(path, (STACK[0], {"extratags": [(274, "H", 1, 6, True)]})),
-        "turned or mirrored .orientation 6",
+        "rotated or mirrored .orientation 6",
     ),
     "a turned page": (
         lambda path: page_by_page(
@@ -80,7 +80,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
             (STACK[0], {"metadata": None}),
             (STACK[1], {"metadata": None, "extratags": [(274, "H", 1, 3, True)]}),
         ),
-        "turned or mirrored .orientation 3",
+        "rotated or mirrored .orientation 3",
     ),
     "a colour page": (
         lambda path: page_by_page(path, (STACK[0], {}), (np.zeros((37, 29, 3), np.uint8), {"photometric": "rgb"})),

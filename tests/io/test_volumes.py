@@ -305,7 +305,7 @@ def test_labels_of_another_volume_are_told_without_placing_them(
         with pytest.raises((StackError, AnnotationError), match=r"truncated|hold 0\.5"):
             check_labels(path, own)
     path.write_bytes(path.read_bytes()[:352])
-    with pytest.raises(StackError, match="holds 0 bytes of pixels and announces"):
+    with pytest.raises(StackError, match="holds 0 bytes of pixels and declares"):
         check_labels(path, own)
 
 
@@ -393,7 +393,7 @@ def test_damaged_files_are_said_to_be(tmp_path: Path, suffix: str) -> None:
         read_header(tmp_path / f"none{suffix}")
 
 
-def test_announced_sizes_are_limited_before_anything_is_unpacked(tmp_path: Path) -> None:
+def test_declared_sizes_are_limited_before_anything_is_unpacked(tmp_path: Path) -> None:
     header = nibabel.Nifti1Header()
     header.set_data_shape((30000, 30000, 30000))
     header["vox_offset"] = 352
@@ -401,16 +401,16 @@ def test_announced_sizes_are_limited_before_anything_is_unpacked(tmp_path: Path)
     path.write_bytes(gzip.compress(header.binaryblock + bytes(4)))
     with pytest.raises(StackError, match=r"bomb.*30000 x 30000 x 30000 values and may hold 1000"):
         read_volume(path, max_voxels=1000)
-    with pytest.raises(StackError, match="announces 108000000000000: it is truncated"):
+    with pytest.raises(StackError, match="declares 108000000000000: it is truncated"):
         read_volume(path)
 
 
-def test_more_pixels_than_announced_are_refused_without_unpacking(tmp_path: Path) -> None:
+def test_more_pixels_than_declared_are_refused_without_unpacking(tmp_path: Path) -> None:
     write_volume(tmp_path / "labels.nrrd", marked(), GRID)
     head = (tmp_path / "labels.nrrd").read_bytes().split(b"\n\n")[0]
     (tmp_path / "bomb.nrrd").write_bytes(head + b"\n\n" + gzip.compress(marked().tobytes() + bytes(1 << 27)))
     tracemalloc.start()
-    with pytest.raises(StackError, match="holds more than the 105 bytes of pixels that it announces"):
+    with pytest.raises(StackError, match="holds more than the 105 bytes of pixels that it declares"):
         read_volume(tmp_path / "bomb.nrrd")
     assert tracemalloc.get_traced_memory()[1] < 1 << 24
     tracemalloc.stop()

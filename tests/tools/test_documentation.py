@@ -82,7 +82,7 @@ def test_the_page_on_http_has_parameters_and_fields_of_bodies() -> None:
     assert "## POST /infer/{model}\n\nSegment an image\n\n" in page
     assert "| `model` | path | string |" in page
     assert "| `file` | multipart/form-data | string or null |" in page
-    assert "Answers: 200, 404." in page
+    assert "Responses: 200, 404." in page
 
 
 def test_packages_with_public_names_have_a_page() -> None:

@@ -10,7 +10,7 @@ from monai_app.cli import EXIT_CODES, SECTIONS, app
 from monai_app.cli.help import Command
 
 INTRODUCTION = """\
-Every command answers `--help` with the same text. Results go to standard output; the log, progress and errors go to
+`--help` shows the same text for every command. Results go to standard output; the log, progress and errors go to
 standard error. Progress is a bar on a terminal, and lines in a file. [Exit codes](#exit-codes) are at the end."""
 
 

@@ -15,17 +15,17 @@ def formats_page() -> str:
         for form in FORMATS
     ]
     writing = [(form.name, _names(form.suffixes), "labels" if form.labels else "labels, maps") for form in WRITERS]
-    meshes = [(f"`{suffix}`", "all in one file" if form.several else "one a file") for suffix, form in MESHES.items()]
+    meshes = [(f"`{suffix}`", "all in one file" if form.several else "one per file") for suffix, form in MESHES.items()]
     return page(
         "File formats",
-        "The suffix says the format. [The stack store](stack-store.md) has what is taken of each, and the store "
-        "itself; [labels](../how-to/stacks/labels.md) has what the written files hold.",
-        "## Images and labels that are read",
-        table(("format", "suffixes", "what a file may be"), reading),
+        "The suffix determines the format. [Stack store](stack-store.md) describes the store and the metadata that "
+        "are read; [labels](../how-to/stacks/labels.md) describes the exported files.",
+        "## Images and labels: reading",
+        table(("format", "suffixes", "content of a file"), reading),
         f"Files that end in {_names(tuple(READERS))} need the extra `microscopes`.",
-        "## Labels and maps that are written",
-        table(("format", "suffixes", "holds"), writing),
-        "## Meshes that are written",
+        "## Labels and maps: writing",
+        table(("format", "suffixes", "content"), writing),
+        "## Meshes: writing",
         table(("suffix", "phases"), meshes),
     )
 
@@ -35,4 +35,4 @@ def _names(suffixes: tuple[str, ...]) -> str:
 
 
 def _held(volume: bool, several: bool) -> str:
-    return "a volume with geometry" if volume else "several datasets, one is named" if several else "planes"
+    return "a volume with geometry" if volume else "several datasets, one is selected" if several else "planes"

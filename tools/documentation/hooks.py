@@ -1,4 +1,4 @@
-"""What the build of the site adds: README as the first page, generated pages, and a check of what pages load."""
+"""Additions to the site: README as the first page, generated pages, and a check of what pages load."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -93,6 +93,7 @@ def _beside_docs() -> Iterator[tuple[str, str]]:
             text = text.replace(f"]({other}", f"]({page}")
         yield name, text
     yield "javascripts/iframe-worker.js", (HERE / "iframe-worker.js").read_text(encoding="utf8")
+    yield "stylesheets/tables.css", (HERE / "tables.css").read_text(encoding="utf8")
 
 
 def _generated() -> Iterator[tuple[str, str]]:

@@ -33,8 +33,9 @@ def openapi() -> dict[str, Any]:
 def http_page(document: Mapping[str, Any]) -> str:
     """Return the page about an OpenAPI document."""
     introduction = (
-        "What `monai-app serve` answers: MONAI Label's interface. [OpenAPI document](openapi.json), as a server gives "
-        "it at `/openapi.json`; [the page on MONAI Label](../how-to/stacks/monai-label.md) has it in use."
+        "The requests that `monai-app serve` accepts: the interface of MONAI Label. [Its OpenAPI "
+        "document](openapi.json) is also at `/openapi.json` of a server; [MONAI "
+        "Label](../how-to/stacks/monai-label.md) has examples."
     )
     parts = document["components"]["schemas"]
     operations = [
@@ -54,8 +55,8 @@ def _operation(path: str, method: str, operation: Mapping[str, Any], parts: Mapp
     rows = [*_parameters(operation), *_fields(operation, parts)]
     text = operation.get("description") or operation.get("summary", "")
     parameters = table(("parameter", "place", "meaning"), rows) if rows else ""
-    answers = f"Answers: {', '.join(operation['responses'])}."
-    return "\n\n".join(filter(None, (f"## {method.upper()} {path}", text, parameters, answers)))
+    responses = f"Responses: {', '.join(operation['responses'])}."
+    return "\n\n".join(filter(None, (f"## {method.upper()} {path}", text, parameters, responses)))
 
 
 def _parameters(operation: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

@@ -1,4 +1,4 @@
-"""Photograph the napari plugin while a slice of a stack is being painted; needs a screen, such as Xvfb's.
+"""Take a screenshot of the napari plugin while a slice is being painted; needs a screen, such as Xvfb's.
 
 xvfb-run python tools/documentation/napari_window.py demo/cement.ome.zarr demo/sample/truth napari.png
 """
@@ -18,7 +18,7 @@ from qtpy.QtWidgets import QApplication
 from monai_app.napari.dock import LabelStack
 
 SLICE, BRUSH, MARGIN = 8, 9, 12
-"""The slice that is painted, and width and distance from the phase's border of a stroke, in pixels."""
+"""The painted slice; width of a stroke and its distance from the border of the phase, in pixels."""
 
 
 def longest_run(mask: npt.NDArray[np.bool_]) -> tuple[int, int, int]:
@@ -33,20 +33,28 @@ def longest_run(mask: npt.NDArray[np.bool_]) -> tuple[int, int, int]:
     return best
 
 
+def wait_for(dock: LabelStack) -> None:
+    """Wait until a stack is open and nothing is running."""
+    while dock.panel.canvas is None or dock.panel.runner.busy is not None:
+        QApplication.processEvents()
+
+
 def main() -> None:
-    """Open the stack in the plugin, paint a stroke in every phase, and write the window."""
+    """Open the stack in the plugin, paint a stroke in every phase, and save the screenshot."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stack", type=Path, help="store; nothing is saved into it")
-    parser.add_argument("truth", type=Path, help="folder of the simulator's true labels, which say where to paint")
+    parser.add_argument("stack", type=Path, help="store, which is not changed")
+    parser.add_argument(
+        "truth", type=Path, help="folder of the simulator's true labels, which determine where to paint"
+    )
     parser.add_argument("picture", type=Path)
+    parser.add_argument("--propose", action="store_true", help="also propose labels of the slice")
     given = parser.parse_args()
     viewer = napari.Viewer()
     viewer.window.resize(1280, 800)
     dock = LabelStack(viewer)
     viewer.window.add_dock_widget(dock, name="Label a stack")
     dock.panel.open(given.stack)
-    while dock.panel.canvas is None or dock.panel.runner.busy is not None:
-        QApplication.processEvents()
+    wait_for(dock)
     dock.panel.canvas.go_to(SLICE)
     truth = np.asarray(tifffile.imread(given.truth / f"slice_{SLICE:04d}.tif"))
     layer = viewer.layers["annotation"]
@@ -57,7 +65,10 @@ def main() -> None:
         row, first, length = longest_run(truth == value)
         for column in range(first + min(MARGIN, length // 3), first + length - min(MARGIN, length // 3), 3):
             layer.paint((SLICE, row, column), int(value))
-    end = time.monotonic() + 3  # what is shown follows at its leisure
+    if given.propose:
+        dock.panel.propose()
+        wait_for(dock)
+    end = time.monotonic() + 3  # until all of it is drawn
     while time.monotonic() < end:
         QApplication.processEvents()
     Image.fromarray(viewer.screenshot(canvas_only=False, flash=False)[..., :3]).save(given.picture)

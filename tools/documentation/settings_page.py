@@ -1,4 +1,4 @@
-"""The page on settings, from their declarations, and the JSON schemas of the files that hold them."""
+"""The page on settings, from their declarations, and the JSON schemas of files of settings."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from monai_app.bundle.configs.plain import read_config
 from monai_app.bundle.configs.settings import read_overlays
 from monai_app.bundle.configs.templates import config_names, size_path, template_path
 from monai_app.bundle.configs.training_settings import list_settings
-from monai_app.domain.schemas import Setting, document_schema, settings_table
+from monai_app.domain.schemas import document_schema, settings_table
 from monai_app.phantom import PhantomConfig
 from monai_app.stack import SampleDescription
 from monai_app.study import Design
@@ -20,7 +20,7 @@ DOCUMENTS: Mapping[str, tuple[str, type[BaseModel]]] = {
     "simulator": ("Simulator", PhantomConfig),
     "study": ("Design of a study, design.yaml", Design),
 }
-"""Files that people write, by the name of their schema: their title and what declares them."""
+"""Files that users write, by the name of their schema: title and declaration."""
 
 BUNDLES = ("fibsem_unet_segmentation", "fibsem_sensor3d_segmentation")
 
@@ -34,8 +34,8 @@ def settings_page() -> str:
     ]
     introduction = (
         "`monai-app train --set NAME=VALUE` changes a setting of a training, `--size` several of them. "
-        "`monai-app settings` prints the first tables, `--of sample` and `--of simulator` those of two files; editors "
-        "check such files by their schema."
+        "`monai-app settings` prints the tables of trainings, `--of sample` and `--of simulator` those of two files. "
+        "Editors can check these files with their JSON schemas."
     )
     return page("Settings", introduction, *trainings, *documents)
 
@@ -53,19 +53,15 @@ def _training(bundle: str) -> str:
     sizes = config_names(f"sizes/{bundle}")
     values = [list_settings({**template, **read_overlays([size_path(bundle, size)])}) for size in sizes]
     rows = [
-        (f"`{row.name}`", *(_value(each.default) for each in (row, *others)), _kind(row), row.text)
+        (f"`{row.name}`", *(_value(each.default) for each in (row, *others)), row.rule, row.text)
         for row, *others in zip(*values, strict=True)
     ]
     return table(("setting", *(f"size {size}" for size in sizes), "type", "meaning"), rows)
 
 
 def _document(model: type[BaseModel]) -> str:
-    rows = [(f"`{row.name}`", _value(row.default), _kind(row), row.text) for row in settings_table(model)]
+    rows = [(f"`{row.name}`", _value(row.default), row.rule, row.text) for row in settings_table(model)]
     return table(("setting", "default", "type", "meaning"), rows)
-
-
-def _kind(row: Setting) -> str:
-    return " ".join(filter(None, (row.type, row.range, row.unit)))
 
 
 def _value(value: object) -> str:

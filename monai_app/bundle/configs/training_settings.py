@@ -25,34 +25,47 @@ Side = Annotated[int, Field(ge=1, le=16_384)]
 Sides = Annotated[tuple[Side, Side], Field(strict=False, json_schema_extra={"unit": "px"})]
 
 _NO_WARM_UP = 10
-"""Number of steps with a warm-up (a tenth of them) of zero length, for which torch divides by 0."""
+"""Number of steps for which the warm-up, a tenth of them, has zero length; torch then divides by 0."""
 
 MOST_MINUTES = 100_000
 """Upper bound of a training's minutes: 69 days."""
 
 MOST_STEPS = 100_000
-"""In an epoch."""
+"""Upper bound of the steps in an epoch."""
 
 MOST_CROPS = 10_000_000
 """Upper bound of crops in an epoch, whose order is kept in memory."""
 
-_LIMITS = {
-    "factors": (0, 1),  # a gain of 0 is black, and below it grey values are inverted
-    "magnitude_range": (0, 1000),
-    "num_workers": (0, 256),
-    "offsets": (0, 100),
-    "prob": (0, 1),
-    "rotate_range": (0, 6.3),
-    "scale_range": (0, 0.9),  # at 1 a crop shrinks to zero
-    "sigma_x": (0, 100),
-    "sigma_y": (0, 100),
-    "spacing": (1, 1000),
-    "spatial_axis": (0, 1),
-    "std": (0, 100),
+_NESTED: Mapping[str, tuple[float, float, str]] = {
+    "factors": (0, 1, "largest relative change of the grey values"),  # a gain of 0 is black, and below it they invert
+    "magnitude_range": (0, 1000, "smallest and largest standard deviation of the shifts of grid nodes, in pixels"),
+    "num_workers": (0, 256, "processes that load data"),
+    "offsets": (0, 100, "largest shift of the scaled grey values, up or down"),
+    "prob": (0, 1, "probability that a crop is changed"),
+    "rotate_range": (0, 6.3, "largest rotation in either direction, in radians"),
+    "scale_range": (0, 0.9, "largest relative change of height and width"),  # at 1 a crop shrinks to zero
+    # MONAI's x is the first axis.
+    "sigma_x": (0, 100, "smallest and largest standard deviation of the blur along y, in pixels"),
+    "sigma_y": (0, 100, "smallest and largest standard deviation of the blur along x, in pixels"),
+    "spacing": (1, 1000, "distance between grid nodes along rows and columns, in pixels"),
+    "spatial_axis": (0, 1, "flipped axis: 0 is y, 1 is x"),
+    "std": (0, 100, "largest standard deviation of the noise, in scaled grey values"),
 }
-"""Minimum and maximum of a nested setting, by the last part of its id."""
+"""Minimum, maximum and description of a nested setting, by the last part of its id."""
 
-_OTHER_LIMITS = (0, 1_000_000)
+_OTHER_NESTED = (0, 1_000_000, "parameter of this augmentation step")
+
+_OF_NETWORKS = {
+    "features": "number of filters per level from fine to coarse, then of the last layer",
+    "dropout": "probability that an activation is dropped in training",
+    "levels": "number of resolution levels",
+    "filters": "number of filters at full resolution, doubled at every level",
+    "head": "classified states of the LSTM: final (of both directions) or middle (of the middle slice)",
+    "merge": "combination of the two directions: sum or concat",
+    "gate_activation": "activation of the gates: hard_sigmoid (of Keras 2) or sigmoid",
+    "norm": "normalisation: none or batch",
+}
+"""Descriptions of the settings of the package's networks."""
 
 NOT_SETTINGS = {
     **dict.fromkeys(
@@ -78,55 +91,55 @@ class TrainingSettings(Strict):
     """Settings of every bundle's training; the bundles contain the same defaults and descriptions."""
 
     detectors: Items[str] = Field(("ICE", "TLD"), min_length=1)
-    """names of the detectors to learn from"""
+    """names of the detectors to train on"""
     slices: SliceCount = 3
-    """consecutive slices in the slab, odd; the middle one is segmented"""
+    """consecutive slices in a slab, an odd number; the middle slice is segmented"""
     window: Sides = (512, 512)
-    """rows and columns that a forward pass gives, multiples of the stride; a halo is read in addition"""
+    """rows and columns segmented per forward pass, multiples of the stride; a halo is read around them"""
     scaling_of: Literal["common", "stack"] = "common"
-    """common to all training stacks, or stack: each by its own grey values"""
+    """whose grey values set the scaling: common (all training stacks) or stack (each its own)"""
     balanced: bool = True
-    """crops come from every training stack equally often; false: from every annotated slice"""
+    """true: crops come equally often from every training stack; false: from every annotated slice"""
     amp: bool | None = None
-    """mixed precision; on a CPU MONAI computes in float32 all the same"""
+    """mixed precision on a GPU; a CPU always uses float32"""
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
-    """the same seed, data and machine give the same weights on a CPU"""
+    """random seed; on a CPU, the same seed, data and machine give the same weights"""
     max_epochs: Count = 100
-    """epochs of steps_per_epoch optimiser steps"""
+    """number of epochs, of steps_per_epoch optimiser steps each"""
     minutes: Annotated[float, Field(gt=0, le=MOST_MINUTES)] | None = None
-    """of the training itself: epochs and schedule follow the clock; null: max_epochs is the number"""
+    """time limit of the training, to which epochs and learning rate are adjusted; null: max_epochs applies"""
     pace: Items[Annotated[tuple[Count, Count], Field(strict=False)]] | None = None
-    """pairs: epochs done, epochs planned in all from then on; repeats a training that followed the clock"""
+    """repeats a training with a time limit: pairs of epochs done and epochs planned in total from then on"""
     steps_per_epoch: Annotated[int, Field(ge=1, le=MOST_STEPS)] = 100
-    """optimiser steps in an epoch"""
+    """optimiser steps per epoch"""
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 8
-    """crops in a step, of all processes together"""
+    """crops per step, in all processes together"""
     crop: Sides = (256, 256)
     """rows and columns of a training crop, multiples of the stride"""
     learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.001
-    """the peak of a one-cycle schedule"""
+    """peak learning rate of the one-cycle schedule"""
     weight_decay: Annotated[float, Field(ge=0, le=100)] = 0.01
-    """of AdamW"""
+    """weight decay of AdamW"""
     max_gradient_norm: NotNegative = 0.0
-    """gradients are clipped to it; 0 leaves them as they are"""
+    """norm to which gradients are clipped; 0: no clipping"""
     dice_weight: Annotated[float, Field(ge=0, le=1000)] = 1.0
-    """of the Dice term beside the cross-entropy's 1"""
+    """weight of the Dice loss; the cross-entropy has weight 1"""
     ema_momentum: Annotated[float, Field(gt=0, lt=1)] = 0.02
-    """share of each step in the running average of the weights, which spans about 50 steps"""
+    """weight of a step in the running average of the weights; 0.02 averages about 50 steps"""
     patience: Count = 50
-    """validations without a better mean IoU before training ends early"""
+    """validations without a higher mean IoU after which training stops early"""
     val_interval: Count = 1
-    """epochs between two validations"""
+    """epochs between validations"""
     picture_interval: Count = 5
-    """epochs between two pictures in TensorBoard"""
+    """epochs between pictures in TensorBoard"""
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.25
-    """of the labelled area, as spatial blocks; less where that is over validation_pixels"""
+    """share of the labelled area used for validation, in blocks; validation_pixels may lower it"""
     validation_pixels: Annotated[int, Field(ge=1, le=2**40)] | None = 2**20
-    """labelled pixels of a stack that validate at most, but for parts of a block; null: no limit"""
+    """approximate maximum of labelled pixels per stack used for validation; null: no limit"""
     validation_block: Annotated[int, Field(ge=1, le=16_384, json_schema_extra={"unit": "px"})] = 128
-    """side of a block in pixels"""
+    """side of a validation block"""
     workers: Annotated[int, Field(ge=0, le=256)] = 0
-    """processes that load and augment crops; 0 loads in the training process"""
+    """processes that load and augment crops; 0: the training process does"""
 
     @field_validator("detectors")
     @classmethod
@@ -169,7 +182,10 @@ def settings_of(bundle: Mapping[str, Any]) -> type[TrainingSettings]:
 @cache
 def _with_network(defaults: str) -> type[TrainingSettings]:
     """Add a network's settings; cached because pydantic takes long to create a model."""
-    fields: dict[str, Any] = {name: (_kind(name, value), value) for name, value in json.loads(defaults).items()}
+    fields: dict[str, Any] = {
+        name: (_kind(name, value), Field(value, description=_OF_NETWORKS.get(name)))
+        for name, value in json.loads(defaults).items()
+    }
     return create_model("TrainingSettings", __base__=TrainingSettings, **fields)
 
 
@@ -186,10 +202,10 @@ def list_settings(bundle: Mapping[str, Any]) -> list[Setting]:
         Setting(
             name=name,
             type="list of numbers" if isinstance(value, list) else "number",
-            range=("each " if isinstance(value, list) else "") + "from {:g} to {:g}".format(*_limits(name)),
+            range=("each " if isinstance(value, list) else "") + "from {:g} to {:g}".format(*_nested(name)[:2]),
             unit="",
             default=value,
-            text="parameter of this augmentation step",
+            text=_nested(name)[2],
         )
         for name, value in steps.items()
     ]
@@ -238,7 +254,7 @@ def _check_nested(name: str, value: Any, bundle: Mapping[str, Any]) -> None:
         default = default.get(part) if isinstance(default, Mapping) else None
     if not _is_numeric(default):
         return
-    least, most = _limits(name)
+    least, most, _ = _nested(name)
     many = isinstance(default, list)
     alike = _is_numeric(value) and isinstance(value, list) == many and (not many or len(value) == len(default))
     if not alike or not all(least <= each <= most for each in _numbers(value)):  # NaN neither
@@ -248,8 +264,8 @@ def _check_nested(name: str, value: Any, bundle: Mapping[str, Any]) -> None:
         )
 
 
-def _limits(name: str) -> tuple[float, float]:
-    return _LIMITS.get(name.split(SEPARATOR)[-1], _OTHER_LIMITS)
+def _nested(name: str) -> tuple[float, float, str]:
+    return _NESTED.get(name.split(SEPARATOR)[-1], _OTHER_NESTED)
 
 
 def _is_numeric(value: Any) -> bool:

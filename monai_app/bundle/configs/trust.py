@@ -137,9 +137,10 @@ def _check(bundle: Path, content: Content, name: Path, remedy: str | None) -> No
     lines = _differences(found)
     more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
     remedy = remedy or f"a bundle is code: review it, and run `monai-app trust {name}` if you trust it"
-    told = "\n  ".join([*lines[:_SHOWN], *more])
+    differences = "\n  ".join([*lines[:_SHOWN], *more])
     raise ConfigError(
-        f"{name} runs code that no bundle of this package has, and is not trusted on this machine; {remedy}:\n  {told}"
+        f"{name} runs code that no bundle of this package has, and is not trusted on this machine; {remedy}:\n  "
+        f"{differences}"
     )
 
 
@@ -157,13 +158,13 @@ def _reduced(bundle: Path, content: Content) -> dict[str, Any]:
             reduced[name] = f"a file with the SHA-256 {hashlib.sha256(data).hexdigest()}"
         else:
             config = parse_config(data, bundle / name)
-            told = dict(commands(config))
-            for place, text in told.items():
+            executed = dict(commands(config))
+            for place, text in executed.items():
                 if isinstance(text, str) and _OTHER_FILE.match(text):
                     raise ConfigError(
                         f"{bundle / name}: {place} reads another file ({text}); insert its content instead"
                     )
-            reduced[name] = told if Path(name).name == METADATA else _without_settings(config)
+            reduced[name] = executed if Path(name).name == METADATA else _without_settings(config)
     return reduced
 
 

@@ -23,7 +23,7 @@ CONTINUATIONS = "continuations"
 """Entry of ``run.json``: the epochs after which a finished training was continued, and the new lengths, in order."""
 
 _NOT_COMPARED = ("monai_app", "template", "training_stacks", "planned", "settings", "minutes", CONTINUATIONS)
-_TOLD = {
+_DESCRIPTIONS = {
     "stack": "its stack is different, or was annotated or ingested again",
     "pretrained": "it started from other weights (--from)",
 }
@@ -144,7 +144,7 @@ def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterato
     """Describe the differences of two training records, except for the length."""
     for name in sorted({*found, *wanted} - {*_NOT_COMPARED}):
         if found.get(name) != wanted.get(name):
-            yield _TOLD.get(name, f"{name} is {found.get(name)!r} there and {wanted.get(name)!r} now")
+            yield _DESCRIPTIONS.get(name, f"{name} is {found.get(name)!r} there and {wanted.get(name)!r} now")
     old, new = (dict(renamed(*entry) for entry in record["settings"].items()) for record in (found, wanted))
     for name in sorted({*old, *new} - {*FROM_STACK, "max_epochs"}):
         if old.get(name) != new.get(name):

@@ -108,7 +108,7 @@ class Planner:
             size, found = larger_size(run, found, *what, 60 * self.minutes, self.report)
         batch = {**read_config(run / "configs" / "train.yaml"), **size}["batch_size"]
         planned = plan(found, self.minutes, time.time() - self.begun, self.given, batch)
-        self.report(_told(found, self.minutes, {**self.given, **planned}))
+        self.report(_summary(found, self.minutes, {**self.given, **planned}))
         self.report(_needs(found))
         return {**size, **planned}
 
@@ -175,11 +175,11 @@ def plan(found: Measurement, minutes: float, spent: float, given: Mapping[str, A
     return {name: value for name, value in planned.items() if name not in given}
 
 
-def _told(found: Measurement, minutes: float, planned: Mapping[str, Any]) -> str:
+def _summary(found: Measurement, minutes: float, planned: Mapping[str, Any]) -> str:
     epochs, steps, interval = (planned[name] for name in ("max_epochs", "steps_per_epoch", "val_interval"))
     often = "each" if interval == 1 else f"every {interval} of them"
     total = f"{counted(epochs, 'epoch')} of {counted(steps, 'step')}, {epochs * steps} in all, validated after {often}"
-    return f"{minutes:g} min hold {total}: {_measured(found)}"
+    return f"{minutes:g} min allow {total}: {_measured(found)}"
 
 
 def _measured(found: Measurement) -> str:

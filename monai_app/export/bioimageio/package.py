@@ -98,10 +98,10 @@ def _check_rules(credits: Credits) -> None:
         try:
             TypeAdapter(kind).validate_python(entry)
         except ValidationError as error:
-            told = error.errors()[0]
-            rule = "an SPDX identifier" if option == "license" else told["msg"]
+            fault = error.errors()[0]
+            rule = "an SPDX identifier" if option == "license" else fault["msg"]
             raise ConfigError(
-                f"--{option} {told['input']!r} breaks a rule of bioimage.io: {rule}; correct it"
+                f"--{option} {fault['input']!r} breaks a rule of bioimage.io: {rule}; correct it"
             ) from error
 
 

@@ -52,13 +52,13 @@ def report_confidence(arrays: ResultArrays, folder: Path, slices: Sequence[int],
         rows.append({"slice": z, **_shares(counts)})
         total += counts
         progress(number, len(slices))
-    told = _shares(total)
+    summary = _shares(total)
     with atomic_file(folder / TABLE) as temporary, temporary.open("w", newline="", encoding="utf8") as handle:
-        writer = csv.DictWriter(handle, ["slice", *told])
+        writer = csv.DictWriter(handle, ["slice", *summary])
         writer.writeheader()
-        writer.writerows([*rows, {"slice": "all", **told}])
-    _tell(told, rows)
-    return told
+        writer.writerows([*rows, {"slice": "all", **summary}])
+    _log_summary(summary, rows)
+    return summary
 
 
 def _count(arrays: ResultArrays, z: int) -> _Counts:
@@ -76,11 +76,15 @@ def _shares(counts: _Counts) -> dict[str, Any]:
     return {"pixels": pixels} | {name: float(counts @ of / pixels) if pixels else None for name, of in found.items()}
 
 
-def _tell(told: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
-    if not told["pixels"]:
+def _log_summary(summary: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
+    if not summary["pixels"]:
         return
-    shares = ", ".join(f"{told[f'below_{each:g}']:.1%} of the pixels below {each:g}" for each in THRESHOLDS)
+    shares = ", ".join(f"{summary[f'below_{each:g}']:.1%} of the pixels below {each:g}" for each in THRESHOLDS)
     least = min((row for row in rows if row["pixels"]), key=lambda row: row["mean"])
     logging.getLogger(__name__).info(
-        "confidence: mean %.3f, %s; lowest in slice %d, mean %.3f", told["mean"], shares, least["slice"], least["mean"]
+        "confidence: mean %.3f, %s; lowest in slice %d, mean %.3f",
+        summary["mean"],
+        shares,
+        least["slice"],
+        least["mean"],
     )

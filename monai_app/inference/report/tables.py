@@ -28,12 +28,12 @@ def write_tables(
     Raises:
         StackError: a chunk is damaged, or the disk cannot write.
     """
-    told: dict[str, Any] = {}
+    entries: dict[str, Any] = {}
     if familiarity is not None:
-        told["unlike_training"] = familiarity.attributes
+        entries["unlike_training"] = familiarity.attributes
     if len(result.arrays.levels) > 1:
-        told["calibrated"] = None if model.calibration is None else model.temperature
+        entries["calibrated"] = None if model.calibration is None else model.temperature
     if CONFIDENCE in result.arrays.levels:
         progress = LoggedProgress("confidence")
-        told[CONFIDENCE] = report_confidence(result.arrays, result.folder, slices, progress)
-    return told
+        entries[CONFIDENCE] = report_confidence(result.arrays, result.folder, slices, progress)
+    return entries

@@ -18,20 +18,20 @@ _SHIFT = "by {:.1f} px in y, {:.1f} px in x"
 _ORDER: Mapping[str, tuple[str, str, str]] = {
     "swapped": (
         "correlation {:.2f} as they are, {:.2f} exchanged",
-        "more alike across each other than side by side",
+        "more similar when exchanged",
         "look at both: if their files have each other's names, exchange them",
     ),
     "misplaced": (
         "correlation {:.2f} with the slice before, {:.2f} with the one behind",
-        "less like its neighbours than they are like each other",
+        "less similar to its neighbours than they are to each other",
         "check it: move it to its place, or leave it out if it is damaged",
     ),
     "nearly repeated": (
         "correlation {:.3f}",
-        "far more alike than neighbours are",
-        "was nothing milled between them, or one of them saved twice? Leave one out",
+        "far more similar than neighbours are",
+        "was nothing milled between them, or was one saved twice? Leave one out",
     ),
-    "shifted": (_SHIFT, "there and back, beyond the stack's own drift", "align the slices"),
+    "shifted": (_SHIFT, "shifted and back, beyond the drift of the stack", "align the slices"),
     "jump": (_SHIFT + ", with all that follow", "beyond the stack's own drift", "align the slices"),
 }
 """Kind of disorder -> how its values are shown, rule and remedy."""
@@ -55,7 +55,7 @@ def judge(images: Images, table: Table, survey: Survey) -> tuple[Finding, ...]:
     found = [finding for each in judges for finding in each.findings()]
     if images.missing:
         names = f"slices {images.missing} are missing"
-        remedy = "add them, or say in the description what it means (numbers: gaps)"
+        remedy = "add them, or give their meaning in the description (numbers: gaps)"
         found.append(Finding("gap", (), (), (), names, "", "numbers in the names of files", remedy))
     return tuple(sorted(found, key=lambda finding: finding.slices))
 

@@ -66,7 +66,7 @@ ODD = (
         "noise",
         0,
         0.3,
-        "less noise means a smoothed or compressed image, more a shorter dwell time: take the image as it was recorded",
+        "less noise means a smoothed or compressed image, more a shorter dwell time: use the recorded image",
     ),
     # As much again as realistic curtains of the simulator's in-chamber detector have (7 %).
     OddRule(
@@ -83,18 +83,23 @@ ODD = (
         "clipped_low",
         1,
         0.01,
-        "record with less contrast or more brightness; lost greys stay lost",
+        "record with less contrast or more brightness; clipped grey values cannot be recovered",
         True,
     ),
     OddRule(
-        "clipped bright", "clipped_high", 1, 0.01, "record with less contrast or brightness; lost greys stay lost", True
+        "clipped bright",
+        "clipped_high",
+        1,
+        0.01,
+        "record with less contrast or brightness; clipped grey values cannot be recovered",
+        True,
     ),
     OddRule(
         "detectors disagree",
         "agreement",
         -1,
         0.4,
-        "the two show different things there: look whether both files are of the same slice",
+        "they show different structures there: check whether both files belong to the same slice",
     ),
 )
 

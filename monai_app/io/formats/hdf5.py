@@ -94,7 +94,7 @@ def _chosen(file: Any, wanted: str | None) -> str:
         raise StackError(f"it has no dataset {wanted!r} of pixels; it has {held or 'none'}: correct 'dataset'")
     if len(found) != 1:
         raise StackError(
-            f"it has {len(found)} datasets of pixels ({held or 'none'}); say which is meant, as in 'ICE: {{source: "
+            f"it has {len(found)} datasets of pixels ({held or 'none'}); select one, as in 'ICE: {{source: "
             "a.h5, dataset: /volume}'"
         )
     return found[0]
@@ -102,7 +102,7 @@ def _chosen(file: Any, wanted: str | None) -> str:
 
 def _check_inside(dataset: Any, name: str) -> None:
     if dataset.is_virtual or dataset.external:
-        raise StackError(f"dataset {name!r} leaves its pixels to other files, which are not read; copy them into one")
+        raise StackError(f"dataset {name!r} has its pixels in other files, which are not read; copy them into one")
 
 
 def _axes(dataset: Any) -> str:

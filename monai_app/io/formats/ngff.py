@@ -50,9 +50,7 @@ def open_ngff(path: Path, request: Request) -> ArrayPlanes:
         attributes = _attributes(path / inside)
         if request.labels and not inside.parts and (names := _label_names(path)):
             held = ", ".join(f"labels/{name}" for name in names)
-            raise StackError(
-                f"it has label images ({held}); say which is meant, as in 'dataset: {held.split(', ')[0]}'"
-            )
+            raise StackError(f"it has label images ({held}); select one, as in 'dataset: {held.split(', ')[0]}'")
         scales = attributes.get("multiscales") or [{}]
         name = (inside / _inner(_first(scales[0]))).as_posix()
         array = _array(path / name)
@@ -99,8 +97,8 @@ def _attributes(path: Path) -> Mapping[str, Any]:
     if isinstance(node, zarr.Group) and not (isinstance(content, dict) and content.get("multiscales")):
         images = ", ".join(sorted(name for name, _ in node.members())[:8])
         raise StackError(
-            f"{path.name} is not an image (it has no 'multiscales', but {images or 'nothing'}): say which of "
-            "these is meant, as in 'dataset: 0'"
+            f"{path.name} is not an image (it has no 'multiscales', but {images or 'nothing'}): select "
+            "one, as in 'dataset: 0'"
         )
     return content
 

@@ -115,7 +115,7 @@ def _check_agree(header: Any, sform: Affine, qform: Affine) -> None:
     if not ((first <= first_may).all() and (spread <= spread_may).all()):
         raise StackError(
             f"its sform and its qform put voxels up to {(first + spread).max():.3g} voxels apart (at most "
-            f"{_TOLERANCE} is rounding), and programs take one or the other; save it with the same geometry in both, "
+            f"{_TOLERANCE} is rounding), and programs use one or the other; save it with the same geometry in both, "
             "or with one of them (the other's code 0)"
         )
 

@@ -66,7 +66,7 @@ def _check(content: dict[str, Any]) -> None:
     for name in ("data file", "datafile"):
         if name in content:
             raise StackError(
-                f"it leaves its pixels to another file ({content[name]!r}), which is not followed; save one .nrrd file"
+                f"its pixels are in another file ({content[name]!r}), which is not followed; save one .nrrd file"
             )
     for name in ("byte skip", "byteskip", "line skip", "lineskip"):
         if content.get(name, 0) != 0:

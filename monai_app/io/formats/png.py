@@ -66,7 +66,7 @@ def open_png(path: Path, request: Request) -> PngPlane:
             )
         if rows * columns * bits > 8 * DENSEST * path.stat().st_size:
             raise StackError(
-                f"it announces {rows} x {columns} pixels, which it cannot hold: it is truncated; copy it again"
+                f"it declares {rows} x {columns} pixels, which it cannot hold: it is truncated; copy it again"
             )
         dtype = np.dtype(np.uint16 if bits == 16 else np.uint8)
         check_type(dtype, 8 if colour == _PALETTE else bits, request)

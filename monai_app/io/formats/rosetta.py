@@ -72,7 +72,7 @@ def _chosen(path: Path, wanted: str | None) -> tuple[str, Mapping[str, Any]]:
         wanted = next(iter(images))
     if wanted not in images:
         asked = f"no image {wanted!r}" if wanted is not None else f"{len(images)} images"
-        raise StackError(f"it holds {asked} ({', '.join(images) or 'none'}); say which is meant: 'dataset: ...'")
+        raise StackError(f"it holds {asked} ({', '.join(images) or 'none'}); select one: 'dataset: ...'")
     return wanted, images[wanted]
 
 

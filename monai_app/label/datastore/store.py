@@ -111,9 +111,11 @@ class StackDatastore(Datastore):
     def get_image_info(self, image_id: str) -> Info:
         """Return the metadata of an image."""
         self._check_image(image_id)
-        told = {name: value for name, value in self.records.read().images.get(image_id, {}).items() if name not in _OWN}
+        recorded = {
+            name: value for name, value in self.records.read().images.get(image_id, {}).items() if name not in _OWN
+        }
         upload, case = self.uploads.path(image_id), self.case(image_id)
-        info: Info = {"name": upload.name if upload is not None else f"{image_id}{self.cases.suffix}", **told}
+        info: Info = {"name": upload.name if upload is not None else f"{image_id}{self.cases.suffix}", **recorded}
         if case is not None:
             slices, role = [case.slices.start, case.slices.stop], self.cases.role(self.stack, case.z)
             info |= {"z": case.z, "slices": slices, "role": role}

@@ -32,8 +32,13 @@ class SegmentationTask(InferTask):
 
     def info(self) -> dict[str, Any]:
         """Return the description for clients: phases, their colours, and the active run."""
-        told: dict[str, Any] = super().info()
-        return {**told, "type": InferType.SEGMENTATION.value, "label_colors": self.colours, "run": self.model.run_name}
+        inherited: dict[str, Any] = super().info()
+        return {
+            **inherited,
+            "type": InferType.SEGMENTATION.value,
+            "label_colors": self.colours,
+            "run": self.model.run_name,
+        }
 
     def is_valid(self) -> bool:
         """Whether clients see the model: always, because an untrained one can be trained."""

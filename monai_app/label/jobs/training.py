@@ -54,14 +54,14 @@ class TrainingTask(TrainTask):
 
     def stats(self) -> dict[str, Any]:
         """Return the active run, and MONAI's ``epoch`` and ``total_epochs`` of an unfinished one."""
-        told, unfinished = {"run": self.model.run_name}, self.model.runs.unfinished
+        status, unfinished = {"run": self.model.run_name}, self.model.runs.unfinished
         if unfinished is None:
-            return told
+            return status
         done = None
         with suppress(ConfigError):  # the next training reports the error and starts over
             done = training_progress(unfinished / CHECKPOINT)
         epochs = {} if done is None else {"epoch": done.epochs, "total_epochs": done.planned}
-        return {**told, "unfinished": unfinished.name, **epochs}
+        return {**status, "unfinished": unfinished.name, **epochs}
 
     def __call__(self, request: Mapping[str, Any], datastore: Datastore) -> dict[str, Any]:
         """Train with `TrainingOptions`, append the output to the file ``log``, and return the run's name.

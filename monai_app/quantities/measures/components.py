@@ -171,7 +171,7 @@ class _Faces:
 
 
 def _why_open(labels: Labels, low: _Ints, high: _Ints, axis: int) -> str | None:
-    """Why little is said by what reaches from face to face of a box along an axis, if so."""
+    """Return why percolation between the faces of the box along an axis is unreliable; None if it is not."""
     if low[axis] == high[axis]:
         return "there is one voxel along this axis"
     if labels.has_gaps:

@@ -56,8 +56,8 @@ def _blocks(found: Quantities) -> Iterator[Block]:
 
 def phases_of(found: Quantities) -> list[Phase]:
     """Return the measured phases."""
-    told = found.document["phases"]
-    return [Phase.model_validate({key: each[key] for key in ("value", "name", "colour")}) for each in told]
+    phases = found.document["phases"]
+    return [Phase.model_validate({key: each[key] for key in ("value", "name", "colour")}) for each in phases]
 
 
 def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -143,10 +143,10 @@ def _error_bars(numbers: Mapping[str, _Numbers], phases: Sequence[Phase]) -> Ite
                 f"{quantity_name(name).capitalize()}: not measured, or undefined ({caption.lower()}).", "missing"
             )
             continue
-        told = "; ".join(f"{phase} {number(value)} ({_ends(interval)})" for phase, value, interval in reversed(rows))
+        points = "; ".join(f"{phase} {number(value)} ({_ends(interval)})" for phase, value, interval in reversed(rows))
         yield Plot(
             caption,
-            f"Points with bars: {told}.",
+            f"Points with bars: {points}.",
             figure([error_bars(quantity_name(name), rows, colour, symbol)], "volume fraction", ""),
             height=110 + 34 * len(rows),
         )

@@ -66,10 +66,10 @@ def _scores(document: Mapping[str, Any]) -> Plot:
         "#222",
         "line-ns-open",
     )
-    told = "; ".join(f"{row['variant']} {row['iou_mean']:.3f}" for row in variants)
+    listed = "; ".join(f"{row['variant']} {row['iou_mean']:.3f}" for row in variants)
     return Plot(
         "Mean IoU of every seed, and mean of each variant",
-        f"Points per variant: {told}.",
+        f"Points per variant: {listed}.",
         figure([runs, means], "mean IoU", "", yaxis={"autorange": "reversed"}),
         height=130 + _ROW * len(variants),
     )
@@ -85,11 +85,11 @@ def _differences(rows: Sequence[Mapping[str, Any]]) -> Plot:
         trace = error_bars(name, [("", row["value"], (row[ends[0]], row[ends[1]])) for row in rows], colour, "circle")
         trace.y, trace.error_x.thickness, trace.error_x.width = names, width, 0
         bars.append(trace)
-    told = "; ".join(verdict(row) for row in rows)
+    listed = "; ".join(verdict(row) for row in rows)
     line = {"type": "line", "x0": 0, "x1": 0, "yref": "paper", "y0": 0, "y1": 1, "line": {"color": "#888", "width": 1}}
     return Plot(
         "Differences in mean IoU with intervals; to the right of the line, the first is better",
-        f"Points with bars: {told}.",
+        f"Points with bars: {listed}.",
         figure(bars, "difference in mean IoU", "", yaxis={"autorange": "reversed"}, shapes=[line]),
         height=130 + _ROW * len(rows),
     )

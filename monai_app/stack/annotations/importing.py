@@ -24,12 +24,12 @@ _Plane = npt.NDArray[np.uint8]
 
 
 class Imported(NamedTuple):
-    """What became of the annotations of slices.
+    """The result of an import.
 
     Attributes:
         stack: the stack, opened again.
-        set: z of the slices whose annotation is new or another one.
-        unchanged: z of those that had it already.
+        set: z of the slices with a new or changed annotation.
+        unchanged: z of the slices that already had this annotation.
     """
 
     stack: Stack
@@ -48,28 +48,27 @@ def import_annotations(
     merge: bool = False,
     overwrite: bool = False,
 ) -> Imported:
-    """Make annotations of the label images of another program.
+    """Import the label images of another program as annotations.
 
-    Values mean what ``meaning`` says, or the segments' names in the file. Without both they are the values of the
-    phases, unless the file shows one in the colour of another phase; pictures in colours are of the phases' colours.
-    0 is unlabelled where nothing else is said. Where there is a plane for every slice, those that label nothing leave
-    their slices as they are.
+    ``meaning`` gives the phases of the values, or else the names of segments in the file. Without both, values are
+    those of the phases, unless the file shows one in the colour of another phase, and colours are those of the phases.
+    0 is unlabelled by default. If there is a plane for every slice, planes without labels change nothing.
 
     Args:
-        stack: the stack; what it has been annotated with since it was opened stays.
-        path: a folder with one file a slice, named by slice, or a file, in any format that is read.
-        slices: the slice of every plane of a file, z or name; see `LabelPlanes.place` for what happens without.
-        role: what the slices are for; None keeps what a slice is for, else it is to train on. Only ``overwrite`` moves
-            a slice that is for the other one.
-        meaning: what values and colours mean.
-        dataset: which of several in a file, see `Request`.
-        merge: add to the annotations that slices have: pixels that the file leaves unlabelled keep their label.
-        overwrite: replace annotations that slices have; with ``merge``, labels that the file contradicts.
+        stack: the stack; annotations made since it was opened are kept.
+        path: a folder with one file per slice, named like the slice, or a file, in any supported format.
+        slices: the slice of every plane of a file, as z or name; `LabelPlanes.place` describes the default.
+        role: the role of the slices; None keeps the role of annotated slices, and new ones are for training. A
+            different role needs ``overwrite``.
+        meaning: the phases of values and colours.
+        dataset: the dataset of a file with several, see `Request`.
+        merge: add to existing annotations: pixels that are unlabelled in the file keep their label.
+        overwrite: replace existing annotations; with ``merge``, labels that differ from those of the file.
 
     Raises:
         StackError: the files cannot be read, or the stack was replaced.
-        AnnotationError: the stack has no phases, planes fit no slice, values have no meaning, or slices are annotated
-            otherwise and may not be replaced.
+        AnnotationError: the stack has no phases, a plane fits no slice, a value has no phase, or slices have other
+            annotations that may not be replaced.
     """
     check_phases(stack)
     source = open_planes(path, Request(labels=True, painted=True, dataset=dataset))
@@ -88,20 +87,20 @@ def import_labels(
     merge: bool = False,
     overwrite: bool = False,
 ) -> Imported:
-    """Make annotations of slices of a finished label image, to be corrected; phases count by name.
+    """Copy slices of a finished label image into the annotations, to be corrected; phases are matched by name.
 
     Args:
         stack: the stack.
         labels: the label image's name.
-        slices: z, or names.
-        role: as `import_annotations`.
-        merge: likewise.
-        overwrite: likewise.
+        slices: z or names.
+        role: see `import_annotations`.
+        merge: see `import_annotations`.
+        overwrite: see `import_annotations`.
 
     Raises:
         StackError: there is no finished label image of that name.
-        AnnotationError: no slice is given, there is no such slice, it holds no label or phases that the stack lacks, or
-            slices are annotated otherwise and may not be replaced.
+        AnnotationError: no slice is given, a slice does not exist, its labels have no phase of the stack, or slices
+            have other annotations that may not be replaced.
     """
     check_phases(stack)
     stack.label_attributes(labels)  # there is such a label image
@@ -115,14 +114,14 @@ def import_labels(
 
 
 class _Packed(Mapping[int, _Plane]):
-    """Planes of labels, those that label something, compressed: a stack of them may be more than the memory holds."""
+    """Compressed planes of labels, without empty ones: those of a stack may not fit into memory."""
 
     def __init__(self, shape: tuple[int, ...], planes: Iterable[tuple[int, _Plane]]) -> None:
         self._shape = shape
         self._data = {z: _packed(plane) for z, plane in planes if plane.any()}
 
     def remove(self, zs: Iterable[int]) -> None:
-        """Leave slices out."""
+        """Remove slices."""
         for z in zs:
             del self._data[z]
 
@@ -166,7 +165,7 @@ def _set(stack: Stack, planes: _Packed, role: Role | None, *, merge: bool, overw
 
 
 def _check_unreplaced(current: Stack, zs: Sequence[int], roles: Mapping[int, Role], *, merge: bool) -> None:
-    """Refuse to change annotations that slices have, or to add to those of slices that would be for something else."""
+    """Refuse to change existing annotations, or to add to those of slices with another role."""
     name = current.path.name
     if moved := [z for z in zs if roles[z] != current.roles[z]]:
         raise AnnotationError(
@@ -181,7 +180,7 @@ def _check_unreplaced(current: Stack, zs: Sequence[int], roles: Mapping[int, Rol
 
 
 def _merged(current: Stack, z: int, plane: _Plane, *, overwrite: bool, source: str) -> _Plane:
-    """The annotation of a slice with the labels of a plane in it."""
+    """Return the annotation of a slice, completed by the labels of a plane."""
     before = current.read_annotation(z)
     differing = np.count_nonzero((before > 0) & (plane > 0) & (before != plane))
     if differing and not overwrite:

@@ -1,4 +1,4 @@
-"""What the values or the colours of label planes of other programs mean."""
+"""The phases that values or colours stand for in label planes of other programs."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,19 +14,19 @@ from monai_app.io.formats.painted import TRANSPARENT, number_of, shown
 from monai_app.stack.ingestion.annotations import Labels, look_up
 
 NOTHING = "unlabelled"
-"""Words for unlabelled pixels."""
+"""Name of unlabelled pixels in options."""
 
 _SHOWN = 6
-"""Values or colours that are named."""
+"""Maximum number of values or colours that a message lists."""
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a person says of the values of label files.
+    """The phases of the values or colours of label files, as the user gives them.
 
     Args:
-        values: value -> phase, or 0 for unlabelled; empty if nothing is said.
-        colours: number of a colour (see `colour_numbers`) -> likewise.
+        values: value -> phase, or 0 for unlabelled; empty without a mapping.
+        colours: number of a colour (see `colour_numbers`) -> phase, or 0 for unlabelled.
     """
 
     values: Mapping[int, int] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Meaning:
 
     @classmethod
     def parse(cls, phases: Sequence[Phase], mapping: str | None, colours: Sequence[str]) -> "Meaning":
-        """Read what was given on the command line.
+        """Read the options of the command line.
 
         Args:
             phases: the phases of the stack.
@@ -42,10 +42,10 @@ class Meaning:
             colours: ``"pore=#20304f"`` each.
 
         Raises:
-            ConfigError: another form, no such phase, something given twice, or both mapping and colours.
+            ConfigError: wrong syntax, an unknown phase, two phases for one value, or both mapping and colours.
         """
         if mapping is not None and colours:
-            raise ConfigError("--mapping is of values and --colour of colours; give the one by which labels are known")
+            raise ConfigError("--mapping is for values and --colour for colours; give only one of them")
         values: dict[int, int] = {}
         for entry in re.split(r",(?=\s*-?\d+\s*=)", mapping) if mapping is not None else ():
             found = re.fullmatch(r"\s*(-?\d{1,18})\s*=\s*(.*?)\s*", entry)
@@ -61,35 +61,34 @@ class Meaning:
         return cls(values, numbers)
 
     def labels(self, file: PlaneFile, plane: int, pixels: Plane, phases: Sequence[Phase]) -> Labels:
-        """The phases of a label plane: (rows, columns), 0 unlabelled.
+        """Return the phases of a label plane: (rows, columns), 0 unlabelled.
 
         Args:
-            file: the file that it stands in.
-            plane: which plane of it.
+            file: its file.
+            plane: its index in the file.
             pixels: (rows, columns), its values.
             phases: the phases of the stack.
 
         Raises:
-            ConfigError: what was said is of values, and the file has colours, or the other way round.
-            AnnotationError: a value has no meaning, or two.
+            ConfigError: values were given for a file with colours, or the other way round.
+            AnnotationError: a value has no phase, or two.
         """
         table = self._table(file, plane, pixels, phases)
         labels, known = look_up(pixels, table)
         if not known.all():
-            strange = pixels[~known]
-            raise AnnotationError(_strange(file, strange, table, phases))
+            raise AnnotationError(_unknown(file, pixels[~known], table, phases))
         return labels
 
     def _table(self, file: PlaneFile, plane: int, pixels: Plane, phases: Sequence[Phase]) -> dict[int, int]:
         """Value -> phase, or 0."""
         if file.painted:
             if self.values:
-                raise ConfigError("it is a picture in colours, and --mapping is of values; give --colour instead")
+                raise ConfigError("it is a colour image, but --mapping is for values; give --colour instead")
             return {TRANSPARENT: UNLABELLED, **_own_colours(phases, self.colours)}
         colours = file.colours(plane)
         if self.colours:
             if colours is None:
-                raise ConfigError("it holds values without colours, and --colour is of colours; give --mapping instead")
+                raise ConfigError("it has values without colours, but --colour is for colours; give --mapping instead")
             return _by_colour(colours, pixels, _own_colours(phases, self.colours))
         named = _by_name(file, phases)
         if self.values:
@@ -103,7 +102,7 @@ class Meaning:
 
 def _add(table: dict[int, int], value: int, phase: int, given: str) -> None:
     if table.setdefault(value, phase) != phase:
-        raise ConfigError(f"{given}: it was given another meaning before; give each once")
+        raise ConfigError(f"{given}: it already has another phase; give one phase for each")
 
 
 def _phase(phases: Sequence[Phase], name: str, option: str) -> int:
@@ -113,13 +112,11 @@ def _phase(phases: Sequence[Phase], name: str, option: str) -> int:
     if name.casefold() == NOTHING:
         return UNLABELLED
     known = ", ".join(phase.name for phase in phases)
-    raise ConfigError(
-        f"{option}: {name!r} is not a phase; the phases are {known}, and {NOTHING} means none: correct it"
-    )
+    raise ConfigError(f"{option}: {name!r} is not a phase; give one of {known}, or {NOTHING}")
 
 
 def _own_colours(phases: Sequence[Phase], given: Mapping[int, int]) -> dict[int, int]:
-    """The colours of the phases, but for those for which others are given."""
+    """Return the colours of the phases; colours that are given replace those of their phases."""
     own: dict[int, int] = {}
     for phase in phases:
         if phase.value in given.values():
@@ -127,22 +124,22 @@ def _own_colours(phases: Sequence[Phase], given: Mapping[int, int]) -> dict[int,
         number = number_of(phase.rgb)
         if number in own:
             raise AnnotationError(
-                f"phases {phases[own[number] - 1].name!r} and {phase.name!r} have the same colour, {phase.colour}; say "
-                "in which ones they were painted (--colour)"
+                f"phases {phases[own[number] - 1].name!r} and {phase.name!r} have the same colour, {phase.colour}; "
+                "give the colours in which they are painted (--colour)"
             )
         own[number] = phase.value
     return own | dict(given)
 
 
 def _by_colour(table: npt.NDArray[np.uint16], pixels: Plane, known: Mapping[int, int]) -> dict[int, int]:
-    """The phases of the indices into a colour table."""
+    """Return the phases of the indices into a colour table."""
     numbers = _numbers(table)
     found = {index: known.get(numbers[index]) for index in np.unique(pixels).tolist()}
-    strange = [shown(numbers[index]) for index, phase in found.items() if phase is None]
-    if strange:
+    unknown = [shown(numbers[index]) for index, phase in found.items() if phase is None]
+    if unknown:
         raise AnnotationError(
-            f"its colour table shows {', '.join(strange[:_SHOWN])}, which is the colour of no phase; say what it is, "
-            f"such as --colour '{NOTHING}={strange[0]}', or say what values mean (--mapping)"
+            f"its colour table contains {', '.join(unknown[:_SHOWN])}, which is not the colour of a phase; give its "
+            f"phase, such as --colour '{NOTHING}={unknown[0]}', or the phases of the values (--mapping)"
         )
     return {index: phase for index, phase in found.items() if phase is not None}
 
@@ -152,7 +149,7 @@ def _numbers(table: npt.NDArray[np.uint16]) -> list[int]:
 
 
 def _by_name(file: PlaneFile, phases: Sequence[Phase]) -> dict[int, int]:
-    """The values that the file calls like phases."""
+    """Return the values that have the name of a phase in the file."""
     known = {phase.name.casefold(): phase.value for phase in phases}
     names = {value: name.strip().casefold() for value, name in file.segments.items()}
     return {value: known[name] for value, name in names.items() if name in known}
@@ -161,15 +158,15 @@ def _by_name(file: PlaneFile, phases: Sequence[Phase]) -> dict[int, int]:
 def _check_names(file: PlaneFile, given: Mapping[int, int], named: Mapping[int, int], phases: Sequence[Phase]) -> None:
     for value, phase in named.items():
         if given.get(value, phase) != phase:
-            said = NOTHING if not given[value] else phases[given[value] - 1].name
+            other = NOTHING if not given[value] else phases[given[value] - 1].name
             raise AnnotationError(
-                f"it calls value {value} {file.segments[value]!r}, and --mapping says that it is {said!r}; correct "
-                "the one that is wrong"
+                f"value {value} is named {file.segments[value]!r} in the file, but {other!r} in --mapping; correct the "
+                "one that is wrong"
             )
 
 
 def _check_colours(table: npt.NDArray[np.uint16] | None, pixels: Plane, phases: Sequence[Phase]) -> None:
-    """Check that no phase has the colour of another one in the file: then its values are not those of the phases."""
+    """Check that no phase has the colour of another one in the file, whose values then are not those of the phases."""
     if table is None:
         return
     own, numbers = {number_of(phase.rgb): phase for phase in phases}, _numbers(table)
@@ -177,34 +174,34 @@ def _check_colours(table: npt.NDArray[np.uint16] | None, pixels: Plane, phases: 
         other = own.get(numbers[phase.value])
         if other is not None and other.rgb != phase.rgb and (pixels == phase.value).any():
             raise AnnotationError(
-                f"its value {phase.value} has the colour of {other.name!r} and is the number of {phase.name!r}; say "
-                f"which counts: values (--mapping {phase.value}={phase.name}), or colours (--colour "
+                f"its value {phase.value} is that of phase {phase.name!r}, but has the colour of {other.name!r}; use "
+                f"the values (--mapping {phase.value}={phase.name}) or the colours (--colour "
                 f"'{other.name}={other.colour}')"
             )
 
 
-def _strange(
-    file: PlaneFile, strange: npt.NDArray[np.integer], table: Mapping[int, int], phases: Sequence[Phase]
+def _unknown(
+    file: PlaneFile, unknown: npt.NDArray[np.integer], table: Mapping[int, int], phases: Sequence[Phase]
 ) -> str:
-    """Say which values or colours have no meaning."""
-    values, counts = np.unique(strange, return_counts=True)
+    """Return the message for pixels whose values or colours have no phase."""
+    values, counts = np.unique(unknown, return_counts=True)
     ordered = values[np.argsort(-counts)].tolist()
     name = shown if file.painted else lambda value: _named(file, value)
-    told = ", ".join(map(name, ordered[:_SHOWN]))
+    found = ", ".join(map(name, ordered[:_SHOWN]))
     rest = f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else ""
-    pixels = f"{strange.size} pixel{'s' if strange.size > 1 else ''}"
+    pixels = f"{unknown.size} pixel{'s' if unknown.size > 1 else ''}"
     if not file.painted:
         listed = ", ".join(f"{phase.value} {phase.name}" for phase in phases)
         return (
-            f"{told}{rest} ({pixels}) is not a phase; the phases are {listed}: give its phase (--mapping "
-            f"{ordered[0]}={phases[0].name} or {ordered[0]}={NOTHING}), or use only these"
+            f"{found}{rest} ({pixels}) is not a phase; the phases are {listed}: give its phase (--mapping "
+            f"{ordered[0]}={phases[0].name} or {ordered[0]}={NOTHING}), or use only these values"
         )
     known = ", ".join(shown(number) for number in table if number >= 0)
     example = next((number for number in ordered if number >= 0), 0)
     return (
-        f"colour {told}{rest} ({pixels}) is that of no phase; the colours are {known}. Where edges are soft "
-        "(anti-aliased, scaled, or saved as JPEG before), paint with a hard pencil and save as PNG; else say what the "
-        f"colour is (--colour '{phases[0].name}={shown(example)}' or '{NOTHING}={shown(example)}')"
+        f"colour {found}{rest} ({pixels}) is not that of a phase; the colours of the phases are {known}. If edges are "
+        "soft (anti-aliased, scaled or saved as JPEG), paint with a hard pencil and save as PNG; otherwise give the "
+        f"phase of the colour (--colour '{phases[0].name}={shown(example)}' or '{NOTHING}={shown(example)}')"
     )
 
 

@@ -29,9 +29,9 @@ class LabelPlanes:
         stack: the stack.
         source: the planes.
         planes: z -> plane of ``source``.
-        meaning: what their values mean.
-        corner: row and column of a slice at which the planes begin.
-        chosen: whether each was named for its slice, so that it is to label something.
+        meaning: the phases of their values.
+        corner: row and column of a slice at which the planes start.
+        chosen: whether each belongs to a slice that the user chose, so it must have labels.
     """
 
     stack: Stack
@@ -47,15 +47,15 @@ class LabelPlanes:
 
         Args:
             stack: the stack.
-            source: of a folder with one file a slice, named by slice, or of a file.
-            slices: of every plane of a file the slice, z or name. Without any: a volume that says where its voxels lie
-                is placed by that; plane = z if there are as many planes as slices; a single plane is of the slice in
-                the file's name.
-            meaning: what values mean.
+            source: a folder with one file per slice, named like the slice, or a file.
+            slices: the slice of every plane of a file, as z or name. Without any, a volume with the positions of its
+                voxels is placed by them; plane = z if there are as many planes as slices; a single plane belongs to
+                the slice in the file's name.
+            meaning: the phases of the values.
 
         Raises:
             StackError: a file cannot be read.
-            AnnotationError: a plane belongs to no slice, to several, or has another size.
+            AnnotationError: a plane belongs to no slice or to several, or has the wrong size.
         """
         chosen = _chosen(stack, source, slices)
         extent = None if source.is_folder else source.files[0].extent
@@ -73,7 +73,7 @@ class LabelPlanes:
 
     @classmethod
     def _by_place(cls, stack: Stack, source: Source, extent: Extent, meaning: Meaning) -> "LabelPlanes":
-        """Place a volume, which may cover more or less than the stack, by its geometry."""
+        """Place a volume, which may be larger or smaller than the stack, by its geometry."""
         z, y, x = (length / 1000 for length in stack.voxel_nm)
         try:
             first, row, column = first_voxel(extent, Grid(stack.shape, (z, y, x)))
@@ -85,11 +85,11 @@ class LabelPlanes:
     def read(self) -> Iterator[tuple[int, Labels]]:
         """Read all planes, one after the other: z, and labels (rows, columns), 0 unlabelled.
 
-        Planes beside the stack label nothing.
+        Planes outside the stack are skipped.
 
         Raises:
-            AnnotationError: values have no meaning, labels lie outside the stack, or a plane that was named for its
-                slice labels nothing; of all planes.
+            AnnotationError: values have no phase, labels lie outside the stack, or the plane of a chosen slice has no
+                labels; the message lists all planes.
             StackError: a file cannot be read.
         """
         faults, places = Faults(), {plane: z for z, plane in self.planes.items()}
@@ -128,11 +128,11 @@ class LabelPlanes:
 
 
 def slice_index(stack: Stack, *, by_name: bool = False) -> SliceIndex:
-    """The slices of a stack by z, by name and by the number in the name.
+    """Return the index of the slices of a stack by z, by name and by the number in the name.
 
     Args:
         stack: the stack.
-        by_name: numbers alone say nothing, only names and what stands before the number in them.
+        by_name: a number alone does not identify a slice, only the name or the text before the number.
     """
     numbers = tuple(Decimal(str(number)) for number in stack.slice_numbers)
     try:
@@ -146,15 +146,15 @@ def slice_index(stack: Stack, *, by_name: bool = False) -> SliceIndex:
 
 
 def resolve(stack: Stack, slices: Sequence[int | str], option: str = "--slice") -> list[int]:
-    """The z of slices given as z or by name; digits without a leading zero are z.
+    """Return the z of slices given as z or by name; digits without a leading zero are z.
 
     Args:
         stack: the stack.
         slices: the slices.
-        option: where they are given, for errors.
+        option: the option for messages.
 
     Raises:
-        AnnotationError: there is no such slice, or one is given twice.
+        AnnotationError: a slice does not exist, or is given twice.
     """
     index, found = slice_index(stack), list[int]()
     for entry in slices:
@@ -167,7 +167,7 @@ def resolve(stack: Stack, slices: Sequence[int | str], option: str = "--slice") 
 
 
 def _chosen(stack: Stack, source: Source, slices: Sequence[int | str]) -> dict[int, int] | None:
-    """The planes by the slices that were given; None without any."""
+    """Return the planes by the given slices; None without any."""
     if not slices:
         return None
     if source.is_folder:
@@ -185,7 +185,7 @@ def _chosen(stack: Stack, source: Source, slices: Sequence[int | str]) -> dict[i
 
 
 def _of_stack(stack: Stack, source: Source) -> dict[int, int]:
-    """The planes of a folder by name; those of a file by name or by their number."""
+    """Return the planes of a folder by name, and those of a file by name or by their number."""
     if source.is_folder:
         faults = Faults()
         planes = by_file(source, slice_index(stack), faults)
@@ -208,7 +208,7 @@ def _of_stack(stack: Stack, source: Source) -> dict[int, int]:
 
 
 def _overlap(begin: int, length: int, extent: int) -> tuple[slice, slice]:
-    """Which part of an axis of labels lies in the stack, and where."""
+    """Return which part of an axis of labels lies in the stack, and where."""
     start, stop = max(begin, 0), max(begin, 0, min(begin + length, extent))
     return slice(start - begin, stop - begin), slice(start, stop)
 

@@ -262,8 +262,8 @@ def _check_names(file: PlaneFile, entry: AnnotationDescription, phases: Sequence
     """Check that a file gives no value the name of another phase than the description does."""
     known = {phase.name.casefold(): phase.name for phase in phases}
     for value, name in file.segments.items():
-        said = known.get(name.strip().casefold())
-        if said is not None and entry.mapping.get(value, said) != said:
+        phase_value = known.get(name.strip().casefold())
+        if phase_value is not None and entry.mapping.get(value, phase_value) != phase_value:
             raise AnnotationError(
                 f"{file.path} says that value {value} is {name!r} and 'mapping' that it is "
                 f"{entry.mapping[value]!r}; correct the one that is wrong"

@@ -39,9 +39,9 @@ def find_voxel_size(
     Raises:
         StackError: files contradict the description or each other, or the size along an axis is unknown.
     """
-    told = {axis: length for axis, length in given if length is not None}
+    lengths = {axis: length for axis, length in given if length is not None}
     found = sizes_in_files(detectors, given, accepted, report)
-    missing = [axis for axis in "zyx" if axis not in told and axis not in found]
+    missing = [axis for axis in "zyx" if axis not in lengths and axis not in found]
     if missing:
         raise StackError(
             f"no file contains the voxel size along {', '.join(missing)} with a reliable unit"
@@ -49,9 +49,9 @@ def find_voxel_size(
             f"'voxel_nm: {{{', '.join(f'{axis}: ...' for axis in missing)}}}'"
         )
     for axis, (length, where) in found.items():
-        if axis not in told:
+        if axis not in lengths:
             report(f"voxel size along {axis}: {length:.6g} nm ({where})")
-    return Voxel(**{axis: told[axis] if axis in told else found[axis][0] for axis in "zyx"})
+    return Voxel(**{axis: lengths[axis] if axis in lengths else found[axis][0] for axis in "zyx"})
 
 
 def sizes_in_files(
@@ -71,12 +71,12 @@ def sizes_in_files(
     Raises:
         StackError: files contradict the description or each other.
     """
-    told = {axis: length for axis, length in given if length is not None}
+    lengths = {axis: length for axis, length in given if length is not None}
     found: dict[str, tuple[float, str]] = {}
     for where, size in _recorded(detectors, given, accepted, report):
         for axis, length in zip("zyx", size, strict=True):
             first, place = found.setdefault(axis, (length, where)) if length is not None else (0.0, "")
-            if length is not None and axis not in told and not _same(length, first):
+            if length is not None and axis not in lengths and not _same(length, first):
                 raise StackError(
                     f"{where} says that voxels are {length:.6g} nm along {axis}, but {place} that they are {first:.6g} "
                     f"nm; leave out files of other samples, or give the right one in the description: 'voxel_nm: "
@@ -104,16 +104,16 @@ def _recorded(
     report: Callable[[str], None],
 ) -> list[tuple[str, Size]]:
     """What every file says in nm, and the stage's positions say, after a comparison with the description."""
-    told = (given.z, given.y, given.x)
+    lengths = (given.z, given.y, given.x)
     sizes = list[tuple[str, Size]]()
     conflict = ""
     for name, source in detectors.items():
         parts = [(file, file.recorded) for file in source.files]
         parts += [(source.files[0], stage) for stage in _by_stage(name, source, report)]
         for file, recorded in parts:
-            factors = [factor for factor in recorded.factors if _fits(recorded.size, factor, told)]
+            factors = [factor for factor in recorded.factors if _fits(recorded.size, factor, lengths)]
             if not factors:
-                conflict = conflict or _conflict(file, recorded, told)
+                conflict = conflict or _conflict(file, recorded, lengths)
             elif len(factors) == 1:
                 sizes.append((f"{file.path} ({recorded.origin})", replace(recorded, factors=(factors[0],)).voxel_nm))
     if conflict and "voxel_size" not in accepted:
@@ -142,8 +142,8 @@ def _by_stage(name: str, source: Source, report: Callable[[str], None]) -> list[
     return [Recorded((mean, None, None), origin="stage positions")]
 
 
-def _fits(size: Size, factor: float, told: Size) -> bool:
-    pairs = [(a, b) for a, b in zip(size, told, strict=True) if a is not None and b is not None]
+def _fits(size: Size, factor: float, lengths: Size) -> bool:
+    pairs = [(a, b) for a, b in zip(size, lengths, strict=True) if a is not None and b is not None]
     return all(_same(a * factor, b) for a, b in pairs)
 
 
@@ -151,11 +151,11 @@ def _same(one: float, other: float) -> bool:
     return abs(one / other - 1) <= OTHER_SIZE
 
 
-def _conflict(file: PlaneFile, recorded: Recorded, told: Size) -> str:
-    axes = [axis for axis, *both in zip("zyx", recorded.size, told, strict=True) if None not in both]
+def _conflict(file: PlaneFile, recorded: Recorded, lengths: Size) -> str:
+    axes = [axis for axis, *both in zip("zyx", recorded.size, lengths, strict=True) if None not in both]
     certain = len(recorded.factors) == 1
     here = recorded.voxel_nm if certain else recorded.size
-    shown = [_numbers(size, axes) for size in (here, told)]
+    shown = [_numbers(size, axes) for size in (here, lengths)]
     return (
         f"{file.path}: its voxels are {shown[0]}{' nm' if certain else ''} ({', '.join(axes)}; {recorded.origin}) and "
         f"voxel_nm is {shown[1]}"

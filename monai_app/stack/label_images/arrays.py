@@ -181,7 +181,7 @@ class ResultArrays:
 
 
 def map_names(stored: Mapping[str, bool] | Sequence[str]) -> list[str]:
-    """Return the maps that a result's JSON names; in earlier versions it said of every map whether it was stored.
+    """Return the maps that a result's JSON names; in earlier versions it listed for every map whether it was stored.
 
     Raises:
         ValueError: a name that a map cannot have: it is a folder's, and nothing outside the result is opened.

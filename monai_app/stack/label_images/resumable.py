@@ -101,8 +101,8 @@ class Result:
         for left in self.folder.rglob("*.partial"):  # by writers that were killed
             left.unlink(missing_ok=True)
         own = self.arrays.own
-        told = {"attributes": {**own["attributes"], **attributes}} if attributes else {}
-        write_own(self.folder, {**own, **told, SLICES: slices})
+        changed = {"attributes": {**own["attributes"], **attributes}} if attributes else {}
+        write_own(self.folder, {**own, **changed, SLICES: slices})
         self.finished = True
 
     def _holds(self, region: Region, checksum: int) -> bool:

@@ -58,14 +58,14 @@ def cleaned_stack(
         with progress("clean") as shown:
             description = _write(stack, {name: best for name, (best, _) in chosen.items()}, folder, shown)
         made = ingest(SampleDescription.model_validate(description, context=folder), target, overwrite=True)
-    told = {
+    cleanings = {
         name: {
             "chosen": asdict(best),
             "tried": [{**asdict(each), "mean_iou": score} for each, score in tried],
         }
         for name, (best, tried) in chosen.items()
     }
-    write_json(record, {"stack_identity": stack.identity, "detectors": told})
+    write_json(record, {"stack_identity": stack.identity, "detectors": cleanings})
     return made
 
 

@@ -37,15 +37,15 @@ class Commands:
         Raises:
             FailedError: it failed, or was killed.
         """
-        with log.open("ab") as said:
+        with log.open("ab") as log_file:
             with self._lock:
                 if self._killed:
                     raise FailedError("it was stopped")
                 process = subprocess.Popen(
                     [*command, *map(str, words)],
                     stdin=subprocess.DEVNULL,
-                    stdout=said,
-                    stderr=said,
+                    stdout=log_file,
+                    stderr=log_file,
                     env=self._environment,
                     start_new_session=True,
                 )

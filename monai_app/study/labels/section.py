@@ -70,7 +70,7 @@ def _cell(point: Point | None) -> str:
 
 
 def _sentences(points: Sequence[Point]) -> Iterator[str]:
-    """Say of a variant what each size of labels reaches of its score with all, and what the choice of slices does."""
+    """Return what share of its score a variant reaches with fewer labels, and the effect of the choice of slices."""
     everything = [point for point in points if point.amount is None]
     sizes = by_size([point for point in points if point.amount is not None])
     for whole in everything:
@@ -84,19 +84,19 @@ def _sentences(points: Sequence[Point]) -> Iterator[str]:
 
 
 def _choice(points: Sequence[Point]) -> str:
-    """Say how much it matters which slices are labelled, beside what chance does."""
+    """Compare the effect of the choice of slices with that of the seed."""
     low, high = min(points, key=lambda each: each.mean), max(points, key=lambda each: each.mean)
-    told = f"{low.mean:.3f} ({low.slices}) to {high.mean:.3f} ({high.slices})"
+    span = f"{low.mean:.3f} ({low.slices}) to {high.mean:.3f} ({high.slices})"
     seeds = sorted(set.intersection(*(set(each.scores) for each in points)))
     if len(seeds) < 2:
-        return told
+        return span
     scores = np.array([[each.scores[seed] for seed in seeds] for each in points])
     choice, chance = (float(np.sqrt(scores.var(axis=axis, ddof=1).mean())) for axis in (0, 1))
-    return f"{told}; standard deviation {choice:.3f} between choices of slices, {chance:.3f} between seeds"
+    return f"{span}; standard deviation {choice:.3f} between choices of slices, {chance:.3f} between seeds"
 
 
 def _verdicts(design: Design, outcomes: Sequence[Outcome], samples: Sequence[str]) -> Iterator[str]:
-    """Compare numbers of whole slices, of the seeds that every run of all of them is done of."""
+    """Compare numbers of complete slices, over the seeds for which all their runs are done."""
     contrasts = label_contrasts([*map(read_study_variant, design.trained)])
     names = {name for each in contrasts for pair in each.pairs for name in pair}
     done = {(each.run.variant.name, each.run.sample, each.run.seed) for each in outcomes}

@@ -109,13 +109,13 @@ def notes(document: Document) -> Iterator[str]:
 def verdict(row: Mapping[str, Any]) -> str:
     """Return a sentence on what a difference shows."""
     better, worse = row["better"], row["worse"]
-    told = {
+    result = {
         "shown": f"{better} is better than {worse}",
         "the opposite is shown": f"{better} is worse than {worse}",
-        "not shown": f"that {better} is better than {worse} is not shown",
+        "not shown": f"{better} is not shown to be better than {worse}",
     }[row["verdict"]]
     why = f"; {row['unreliable']}" if row["unreliable"] else ""
-    return f"{told}: {row['value']:+.3f}, {_interval(row)}{why}"
+    return f"{result}: {row['value']:+.3f}, {_interval(row)}{why}"
 
 
 def _listed(name: str, numbers: Sequence[int]) -> str:

@@ -84,24 +84,24 @@ def _cell(own: Sequence[Measured], condition: Condition) -> str:
 
 
 def _sentence(condition: Condition, found: _Found) -> str:
-    """Say which variants lose least and most, and which is the best."""
+    """Return which variants lose least and most, and which is best."""
     losses = {variant: _loss(own, condition) for variant, own in found.items()}
     scores = {variant: float(np.mean([each.score(condition) for each in own])) for variant, own in found.items()}
     least, *others = sorted(losses, key=lambda name: losses[name].value)
     best = max(scores, key=scores.__getitem__)
-    told = [f"`{least}` loses least, {_told(losses[least])}"]
+    parts = [f"`{least}` loses least, {_loss_text(losses[least])}"]
     if others:
-        told.append(f"`{others[-1]}` most, {_told(losses[others[-1]])}")
+        parts.append(f"`{others[-1]}` most, {_loss_text(losses[others[-1]])}")
     if others and not np.isnan(losses[least].low):
-        alike = [f"`{name}`" for name in others if not _told_apart(found[least], found[name], condition)]
-        told.append(
+        alike = [f"`{name}`" for name in others if not _differs(found[least], found[name], condition)]
+        parts.append(
             f"not significantly different from the lowest: {', '.join(alike)}" if alike else "all others lose more"
         )
-    told.append(f"the best score is that of `{best}`, {scores[best]:.3f}")
-    return f"{condition}: {'; '.join(told)}"
+    parts.append(f"the best score is that of `{best}`, {scores[best]:.3f}")
+    return f"{condition}: {'; '.join(parts)}"
 
 
-def _told(loss: _Loss) -> str:
+def _loss_text(loss: _Loss) -> str:
     return f"{loss.value:.3f}" + ("" if np.isnan(loss.low) else f" ({loss.low:.3f} to {loss.high:.3f})")
 
 
@@ -109,7 +109,7 @@ def _loss(own: Sequence[Measured], condition: Condition) -> _Loss:
     return _interval([*_losses(own, condition).values()])
 
 
-def _told_apart(least: Sequence[Measured], other: Sequence[Measured], condition: Condition) -> bool:
+def _differs(least: Sequence[Measured], other: Sequence[Measured], condition: Condition) -> bool:
     """Whether the interval of the differences, seed by seed, lies above 0."""
     one, two = (_losses(own, condition) for own in (least, other))
     low, _ = t_interval(np.array([two[seed] - one[seed] for seed in one if seed in two]), LEAST_SEEDS)

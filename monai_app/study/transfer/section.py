@@ -44,7 +44,13 @@ def transfer_section(
     found = gathered(design, outcomes, transferred, samples) if len(samples) > 1 else []
     if not found:
         return None
-    lines = [f"{_ABOUT} {_INTERVAL if len(samples) >= LEAST_SAMPLES else _FEW}", "", *_table(found), "", *_said(found)]
+    lines = [
+        f"{_ABOUT} {_INTERVAL if len(samples) >= LEAST_SAMPLES else _FEW}",
+        "",
+        *_table(found),
+        "",
+        *_sentences(found),
+    ]
     rows = [row for each in found for row in _rows(each)]
     return Section(NAME, "How good are models on other samples?", lines, rows, transfer_figure(found))
 
@@ -65,7 +71,7 @@ def _table(found: Sequence[TransferScores]) -> Iterator[str]:
         yield f"| {' | '.join(cells)} |"
 
 
-def _said(found: Sequence[TransferScores]) -> Iterator[str]:
+def _sentences(found: Sequence[TransferScores]) -> Iterator[str]:
     at_home = max(found, key=lambda each: float(each.own.mean()))
     elsewhere = max(found, key=lambda each: float(each.other.mean()))
     same = "as on its own sample" if at_home is elsewhere else f"on its own sample `{at_home.variant}`"
@@ -87,6 +93,6 @@ def _rows(found: TransferScores) -> Iterator[dict[str, Any]]:
     for one, trained in enumerate(found.samples):
         for other, tested in enumerate(found.samples):
             scores = spread(found.scores[:, one, other].tolist())
-            told = {f"mean_iou_{key}": value for key, value in scores.items() if key != "number"}
+            values = {f"mean_iou_{key}": value for key, value in scores.items() if key != "number"}
             pair = {"variant": found.variant, "trained_on": trained, "tested_on": tested}
-            yield {**pair, "runs": scores["number"], **told}
+            yield {**pair, "runs": scores["number"], **values}

@@ -21,8 +21,10 @@ def leave_one_out_lines(scores: Mapping[str, Any]) -> Iterator[str]:
     yield f"all together, {counted(len(scores['slices']), 'slice')}, each by a model that was trained on the others:"
     yield from _table(scores)
     over = scores["over_slices"]
-    told = (f"{text} {_number(over[name]['mean'])} +- {_number(over[name]['std'])}" for name, text in _SPREAD.items())
-    yield f"mean and standard deviation over the slices: {', '.join(told)}"
+    spreads = (
+        f"{text} {_number(over[name]['mean'])} +- {_number(over[name]['std'])}" for name, text in _SPREAD.items()
+    )
+    yield f"mean and standard deviation over the slices: {', '.join(spreads)}"
 
 
 _MOST_REASONS = 10
@@ -82,8 +84,8 @@ def _confidence_lines(scores: Mapping[str, Any]) -> Iterator[str]:
     if found["temperature"] == 1:
         yield f"calibration error of the confidence {without}: the model is not calibrated"
     else:
-        told = "" if found["temperature"] is None else f" of {found['temperature']:.3f}"
-        yield f"calibration error of the confidence {error}; without the temperature{told} {without}"
+        value = "" if found["temperature"] is None else f" of {found['temperature']:.3f}"
+        yield f"calibration error of the confidence {error}; without the temperature{value} {without}"
 
 
 def _summary(scores: Mapping[str, Any]) -> str:

@@ -160,9 +160,9 @@ def check_one(done: Imported, z: int = 1) -> None:
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 def test_colours_are_phases(mode: str, suffix: str, bare: Stack, tmp_path: Path) -> None:
     path = png(tmp_path / f"slice_1{suffix}", truth(1), "ffffff" + "ff0000" + HYDRATE[1:], mode=mode)
-    with pytest.raises(AnnotationError, match=r"colour #ffffff, #ff0000 \(\d+ pixels\) is that of no phase"):
+    with pytest.raises(AnnotationError, match=r"colour #ffffff, #ff0000 \(\d+ pixels\) is not that of a phase"):
         given(bare, path)
-    with pytest.raises(ConfigError, match="a picture in colours, and --mapping is of values"):
+    with pytest.raises(ConfigError, match="a colour image, but --mapping is for values"):
         given(bare, path, mapping="1=pore")
     check_one(given(bare, path, colours=["pore=#ff0000", "unlabelled=#FFFFFF"]))
 
@@ -177,11 +177,9 @@ def test_colours_of_the_phases_need_no_word(bare: Stack, tmp_path: Path) -> None
 
 def test_colours_count_in_tables_on_request(bare: Stack, tmp_path: Path) -> None:
     path = png(tmp_path / "slice_1.png", np.array([2, 0, 1], np.uint8)[truth(1)], PORE[1:] + HYDRATE[1:] + "ffffff")
-    with pytest.raises(
-        AnnotationError, match=r"value 1 has the colour of 'hydrate' and is the number of 'pore'; say wh"
-    ):
+    with pytest.raises(AnnotationError, match=r"value 1 is that of phase 'pore', but has the colour of 'hydrate'"):
         given(bare, path)
-    with pytest.raises(AnnotationError, match="its colour table shows #ffffff, which is the colour of no phase"):
+    with pytest.raises(AnnotationError, match="its colour table contains #ffffff, which is not the colour of a phase"):
         given(bare, path, colours=[f"pore={PORE}"])
     check_one(given(bare, path, colours=["unlabelled=#ffffff"]))
     check_one(given(bare, path, "3", mapping="0=pore,1=hydrate,2=unlabelled"), 3)
@@ -207,7 +205,7 @@ def test_values_mean_what_is_said(bare: Stack, tmp_path: Path) -> None:
         given(bare, path)
     with pytest.raises(AnnotationError, match=r"value 9 \(\d+ pixels\) is not a phase"):
         given(bare, path, mapping="0=pore,300=Hydrate")
-    with pytest.raises(ConfigError, match="holds values without colours, and --colour is of colours"):
+    with pytest.raises(ConfigError, match="has values without colours, but --colour is for colours"):
         given(bare, path, colours=["pore=#ffffff"])
     check_one(given(bare, path, mapping="0=pore, 300=Hydrate ,9=unlabelled"))
 
@@ -229,7 +227,7 @@ def test_names_in_the_file_count(bare: Stack, tmp_path: Path) -> None:
     nrrd.write(str(path), (3 - truth(1)).T[..., None] % 3, header)
     with pytest.raises(AnnotationError, match=r"segment 'Segment_2' \(value 2\) \(\d+ pixels\) is not a phase"):
         given(bare, path)
-    with pytest.raises(AnnotationError, match="calls value 1 'hydrate', and --mapping says that it is 'pore'"):
+    with pytest.raises(AnnotationError, match="value 1 is named 'hydrate' in the file, but 'pore' in --mapping"):
         given(bare, path, mapping="1=pore,2=hydrate")
     check_one(given(bare, path, mapping="1=hydrate,2=pore"))
 
@@ -241,15 +239,17 @@ def test_names_in_the_file_count(bare: Stack, tmp_path: Path) -> None:
         (
             "1=pore,hydrate",
             (),
-            "'pore,hydrate' is not a phase; the phases are pore, hydrate, and unlabelled means none",
+            "'pore,hydrate' is not a phase; give one of pore, hydrate, or unlabelled",
         ),
-        ("1=pore,1=hydrate", (), "1=hydrate: it was given another meaning before"),
+        ("1=pore,1=hydrate", (), "1=hydrate: it already has another phase"),
         (None, ("pore=blue",), "--colour 'pore=blue': write the phase, '=' and #rrggbb"),
         (None, ("air=#000000",), "--colour: 'air' is not a phase"),
-        ("1=pore", ("pore=#000000",), "--mapping is of values and --colour of colours"),
+        ("1=pore", ("pore=#000000",), "--mapping is for values and --colour for colours"),
     ],
 )
-def test_what_is_said_has_one_meaning(mapping: str | None, colours: tuple[str, ...], text: str, bare: Stack) -> None:
+def test_wrong_or_ambiguous_options_are_refused(
+    mapping: str | None, colours: tuple[str, ...], text: str, bare: Stack
+) -> None:
     with pytest.raises(ConfigError, match=text):
         Meaning.parse(bare.phases, mapping, colours)
 

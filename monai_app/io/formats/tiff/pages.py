@@ -75,12 +75,12 @@ def _check_chain(tif: TiffFile) -> None:
     (following,) = struct.unpack(layout.offsetformat, handle.read(layout.offsetsize))
     if following:
         raise StackError(
-            f"page {len(tif.pages)} is announced but cannot be read: it is truncated; export or copy it again"
+            f"page {len(tif.pages)} is declared but cannot be read: it is truncated; export or copy it again"
         )
 
 
 def samples_of(page: TiffPage) -> int:
-    """Values of a pixel that are channels: those of a grey image beside the first, of which nothing is said."""
+    """Samples of a pixel that are channels: those of a grey image after the first, without a declared meaning."""
     others = page.extrasamples or ()
     grey = page.photometric == PHOTOMETRIC.MINISBLACK and len(others) == page.samplesperpixel - 1
     return page.samplesperpixel if grey and not any(others) else 1
@@ -95,11 +95,11 @@ def check_pixels(page: TiffPage, dtype: np.dtype[Any], request: Request) -> None
     painted = request.painted and is_painted(page)
     if not painted and (page.samplesperpixel != samples_of(page) or page.photometric == PHOTOMETRIC.RGB):
         raise StackError(
-            f"it is a colour image ({page.samplesperpixel} values a pixel) and must be grey; convert it to 8-bit or "
+            f"it is a colour image ({page.samplesperpixel} values per pixel) and must be grey; convert it to 8-bit or "
             "16-bit grey"
         )
     if (turned := page.tags.valueof(274, 1)) != 1:
-        raise StackError(f"it says that it is to be shown turned or mirrored (orientation {turned}); save it upright")
+        raise StackError(f"it is marked as rotated or mirrored (orientation {turned}); save it upright")
     if request.labels and page.compression in _LOSSY:
         raise StackError(
             "its compression is JPEG, which changes label values; save the original again with LZW, deflate or none"
@@ -128,8 +128,8 @@ def _check_grey(page: TiffPage, request: Request) -> None:
         )
     if zero_is_white(page) and not request.inverted:
         raise StackError(
-            "its grey values are stored inverted (0 is white); say in the description that they are to be turned "
-            "('grey: {inverted: true}'), or save it with 0 as black"
+            "its grey values are stored inverted (0 is white); set 'grey: {inverted: true}' in the "
+            "description, or save it with 0 as black"
         )
 
 
