@@ -30,10 +30,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return seconds
 
 
-def lines_of(clock: list[float], seconds_each: float, total: int, **options: int) -> list[str]:
+def lines_of(clock: list[float], seconds_each: float, total: int, per: int = 1) -> list[str]:
     """The lines about work whose items take so long."""
     lines: list[str] = []
-    progress = LoggedProgress("ingest", report=lines.append, **options)
+    progress = LoggedProgress("ingest", per=per, report=lines.append)
     for done in range(total + 1):
         progress(done, total)
         clock[0] += seconds_each

@@ -137,13 +137,12 @@ def _stopped_by_signals() -> Iterator[None]:
 
     defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
     own = [number for number, handler in defaults.items() if signal.getsignal(number) is handler]
-    for number in own:
-        signal.signal(number, stop)
+    before = {number: signal.signal(number, stop) for number in own}
     try:
         yield
     finally:
-        for number in own:
-            signal.signal(number, defaults[number])
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _end(message: str, code: int) -> None:

@@ -21,6 +21,7 @@ from monai_app.background.cluster import connected, losses_reported, tasks_of
 from monai_app.device.malloc import keep_freed_memory
 from monai_app.inference.tiling.plan import Tile
 from monai_app.inference.worker import Advance, Job, TileWorker
+from monai_app.progress import counted
 from monai_app.temporary import temporary_files_in, temporary_folder
 
 _NO_PAGES: dict[str, list[str]] = {f"distributed.{server}.http.routes": [] for server in ("scheduler", "worker")}
@@ -76,7 +77,7 @@ def compute_on_cluster(
     """
     threads = max(1, len(os.sched_getaffinity(0)) // workers) if address is None else None
     where = connected(address) if address is not None else _own_cluster(workers)
-    with losses_reported(address or f"of {workers} processes"), where as client:
+    with losses_reported(address or f"of {counted(workers, 'worker')}"), where as client:
         yield from _computed(client, job, tiles, threads, advance)
 
 

@@ -21,7 +21,7 @@ from monai_app.domain.model_spec import ModelSpec
 from monai_app.errors import DivergedError, StackError, user_error
 from monai_app.metrics.scores import score
 from monai_app.pictures import draw_item
-from monai_app.progress import duration, shown_progress, silent
+from monai_app.progress import Progress, duration, shown_progress, silent
 from monai_app.stack import Stack
 from monai_app.storage import refused
 from monai_app.training.losses import LabelledPixels
@@ -42,7 +42,8 @@ class EpochProgress:
         self.evaluator = evaluator
         self._begun, self._first = 0.0, -1
         self._losses: list[float] = []
-        self._shown, self._progress = ExitStack(), silent
+        self._shown = ExitStack()
+        self._progress: Progress = silent
 
     def attach(self, engine: Engine) -> None:
         """Follow the trainer's iterations and epochs."""

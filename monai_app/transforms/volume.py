@@ -14,6 +14,7 @@ from monai_app.domain.model_spec import ModelSpec
 from monai_app.errors import StackError
 from monai_app.io import partner_path, read_volume
 from monai_app.io.grid import SAME_PLACE, apart
+from monai_app.progress import counted
 
 Pixels = npt.NDArray[Any]
 Affine = npt.NDArray[np.float64]
@@ -108,9 +109,9 @@ class LoadVolumed(MapTransform):
     def _channels(self, pixels: Pixels, case: Path) -> Iterable[Pixels]:
         if pixels.shape[3] != len(self.spec.detectors):
             raise StackError(
-                f"{case} has {pixels.shape[3]} channels and the model {len(self.spec.detectors)} detectors "
-                f"({', '.join(self.spec.detectors)}): channels in a file have no names, so they must be these, in this "
-                "order; write such a file, or one 3-D file a detector"
+                f"{case} has {counted(pixels.shape[3], 'channel')} and the model "
+                f"{counted(len(self.spec.detectors), 'detector')} ({', '.join(self.spec.detectors)}): channels in a "
+                "file have no names, so they must be these, in this order; write such a file, or one 3-D file a detector"
             )
         return (pixels[..., channel] for channel in range(pixels.shape[3]))
 

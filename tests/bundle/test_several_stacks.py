@@ -192,7 +192,7 @@ def changed(stack: Stack, **attributes: Any) -> Stack:
         ({"phases": phases_of(["hydrate", "pore", "clinker"])}, r"\['hydrate', 'pore', 'clinker'\]: they must agree"),
         ({"phases": phases_of(["pore", "hydrate"])}, "they must agree in name and order"),
         ({"detectors": ("ICE", "SE")}, "detector 'TLD' does not exist in .* ICE, SE"),
-        ({"shape": (1, 96, 80)}, "has 1 slices"),
+        ({"shape": (1, 96, 80)}, "has 1 slice,"),
     ],
 )
 def test_stacks_that_do_not_go_together_are_refused_by_name(

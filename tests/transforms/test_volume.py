@@ -174,5 +174,5 @@ def test_a_missing_partner_is_no_other_detector(case: Path) -> None:
 
 def test_one_file_with_several_channels_is_no_case_of_one_detector(case: Path) -> None:
     with_nibabel(case, np.zeros((4, 3, 2, 2), np.uint8))
-    with pytest.raises(StackError, match=r"has 2 channels and the model 1 detectors \(TLD\)"):
+    with pytest.raises(StackError, match=r"has 2 channels and the model 1 detector \(TLD\)"):
         loaded(case, ["TLD"])

@@ -13,6 +13,7 @@ from monai_app.bundle.configs.settings import read_overlays
 from monai_app.bundle.configs.templates import config_names, size_path, template_path
 from monai_app.bundle.length.measurement import Measurement, measure
 from monai_app.device.memory import free_bytes
+from monai_app.progress import counted
 from monai_app.stack import Stack
 
 AUTO = "auto"
@@ -138,7 +139,8 @@ def larger_size(
             why = f"a step would take about {expected:.2g} s by its number of operations, too long to try"
         else:
             tried = measure(run, {**overrides, **laid})
-            why = f"{tried.step:.2g} s a step, so {seconds / tried.step:.0f} steps at most, of at least {LEAST_STEPS}"
+            steps = counted(round(seconds / tried.step), "step")
+            why = f"{tried.step:.2g} s a step, so {steps} at most, of at least {LEAST_STEPS}"
             if seconds / tried.step >= LEAST_STEPS:
                 chosen, best, name = laid, tried, next_name
                 continue

@@ -182,7 +182,7 @@ def _check_unreplaced(current: Stack, zs: Sequence[int], roles: Mapping[int, Rol
 def _merged(current: Stack, z: int, plane: _Plane, *, overwrite: bool, source: str) -> _Plane:
     """Return the annotation of a slice, completed by the labels of a plane."""
     before = current.read_annotation(z)
-    differing = np.count_nonzero((before > 0) & (plane > 0) & (before != plane))
+    differing = int(np.count_nonzero((before > 0) & (plane > 0) & (before != plane)))
     if differing and not overwrite:
         raise AnnotationError(
             f"{source} and the annotation of slice {z} of {current.path.name} label "
