@@ -99,7 +99,7 @@ def test_a_label_image_that_a_store_lists_lies_in_it(tiny_stack: Stack, tmp_path
         check_replaceable(path, outside, True)
 
 
-def test_a_run_that_a_server_goes_on_with_lies_in_its_folder(tmp_path: Path) -> None:
+def test_a_run_that_a_server_resumes_is_in_its_folder(tmp_path: Path) -> None:
     (tmp_path / CURRENT).write_text(json.dumps({"run": "../elsewhere", "unfinished": "/elsewhere"}))
     runs = Runs(tmp_path)
     for read in (lambda: runs.current, lambda: runs.unfinished, runs.begin):

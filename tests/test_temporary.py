@@ -74,9 +74,7 @@ def test_a_folder_of_this_process_is_used_until_it_ends(place: Path) -> None:
     assert not list(place.iterdir())
 
 
-def test_files_of_libraries_lie_in_a_folder_for_as_long_as_it_is_said(
-    place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_of_libraries_are_in_a_folder_during_the_context(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder := place / "folder").mkdir()
     asked = [sys.executable, "-c", "import tempfile; print(tempfile.gettempdir())"]
     for before in (None, str(place)):

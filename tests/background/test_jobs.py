@@ -90,7 +90,7 @@ def test_what_is_over_holds_no_files_and_old_logs_go(tmp_path: Path, monkeypatch
     run(test)
 
 
-def test_who_waits_is_told_that_somebody_stopped_it_or_that_it_runs_already(tmp_path: Path) -> None:
+def test_waiting_clients_learn_that_a_job_was_stopped_or_is_already_running(tmp_path: Path) -> None:
     async def test() -> None:
         jobs = Jobs(tmp_path)
         with pytest.raises(NotFoundError, match="no train was started"):

@@ -117,7 +117,7 @@ def test_too_little_memory_a_full_disk_and_a_killed_process_fail_one_inference_a
     assert [told[name] for name in ("fine", "waits_1", "waits_2")] == ["fine", "waits", "waits"]
 
 
-def test_what_nobody_wants_any_more_leaves_the_line_or_ends_and_others_go_on(tmp_path: Path) -> None:
+def test_cancelled_work_leaves_the_queue_or_ends_and_others_continue(tmp_path: Path) -> None:
     async def test(line: Line) -> None:
         runs, leaves = CancelScope(), CancelScope()
         async with anyio.create_task_group() as group:

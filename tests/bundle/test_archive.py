@@ -207,7 +207,7 @@ def test_files_changed_after_unpacking_are_named(package: Path, tmp_path: Path) 
         check_files(tmp_path / "out")
 
 
-def test_scores_that_are_not_as_packed_are_told_of(package: Path, tmp_path: Path) -> None:
+def test_scores_that_changed_since_packing_are_listed(package: Path, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     for name in ("scores.json", "tiny/slice_0001.png"):
         path = folder / "eval" / "test" / name

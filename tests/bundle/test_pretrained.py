@@ -103,7 +103,7 @@ def test_another_kind_or_size_of_network_is_refused() -> None:
         begin(config_of("sensor3d", ["ICE"], 3, ["pore", "clinker"]), unet)
 
 
-def test_what_begins_anew_comes_from_the_seed() -> None:
+def test_new_weights_come_from_the_seed() -> None:
     old = config_of("unet", ["ICE"], 3, ["pore"])
     states = [begin(old, config_of("unet", ["ICE"], 3, ["pore", "new"], seed=seed))[1].state for seed in (1, 1, 2)]
     rows = [state["final_conv.weight"][1] for state in states]

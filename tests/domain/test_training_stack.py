@@ -32,5 +32,5 @@ def test_a_stack_is_compared_with_the_nearest_that_was_trained_on(other: Trainin
     assert all(text in line for text, line in zip(told, lines, strict=True))
 
 
-def test_nothing_is_told_where_nothing_is_known() -> None:
+def test_there_is_no_warning_without_information() -> None:
     assert differences([], SCALING, stack("far", shift=90, voxel=(90, 90, 90))) == []

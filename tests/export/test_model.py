@@ -144,7 +144,7 @@ def _with_pickle(source: Path, target: Path, content: object) -> None:
             new.writestr(name, inside.getvalue() if "sample_inputs" in name else old.read(name))
 
 
-def test_a_stopped_run_goes_on_with_the_same_file_only(
+def test_a_stopped_run_resumes_only_with_the_same_file(
     exported: Exported, models: dict[str, Model], stack: Stack, tmp_path: Path
 ) -> None:
     file, request = exported("unet", "torchscript").file, Request(tile=(32, 80))

@@ -101,7 +101,7 @@ def test_metadata_are_read_once(stack: Stack, tmp_path: Path) -> None:
     assert stack.label_attributes("net")["calibrated"] == TEMPERATURE
 
 
-def test_shares_of_unsure_pixels_are_told_of_every_slice_and_of_all(stack: Stack, tmp_path: Path) -> None:
+def test_shares_of_uncertain_pixels_are_reported_per_slice_and_in_total(stack: Stack, tmp_path: Path) -> None:
     mask = np.zeros(stack.shape, np.uint8)
     mask[:, 20:, 10:] = 1
     stack.write_labels("part", iter(mask))

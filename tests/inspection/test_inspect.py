@@ -119,7 +119,7 @@ def test_the_line_of_a_finding_says_everything(flawless: Detectors, write: Write
     assert float(finding.usual) == pytest.approx(np.median(flawless["ICE"].std(axis=(1, 2))), rel=0.05)
 
 
-def test_missing_slices_are_told_and_their_neighbours_are_not_compared(flawless: Detectors, write: Write) -> None:
+def test_missing_slices_are_listed_and_their_neighbours_are_not_compared(flawless: Detectors, write: Write) -> None:
     folder = write(flawless)
     for z in (4, 5, 6):
         for detector in flawless:

@@ -279,7 +279,7 @@ def test_labels_reoriented_by_nibabel_come_back(
 
 
 @given(case=turned(), dtype=st.sampled_from([np.uint8, np.int16, np.float32]), portion=st.integers(1, 40))
-def test_labels_of_another_volume_are_told_without_placing_them(
+def test_labels_of_another_volume_are_recognised_without_placing_them(
     tmp_path_factory: pytest.TempPathFactory, case: Turned, dtype: type, portion: int
 ) -> None:
     grid, _, pixels, affine = case
@@ -372,7 +372,7 @@ def test_refuses_values_that_are_no_labels(value: float) -> None:
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_damaged_files_are_said_to_be(tmp_path: Path, suffix: str) -> None:
+def test_damaged_files_are_reported_as_damaged(tmp_path: Path, suffix: str) -> None:
     whole, path = tmp_path / f"whole{suffix}", tmp_path / f"cut{suffix}"
     write_volume(whole, some_pixels(GRID.shape), GRID)
     content = whole.read_bytes()

@@ -39,7 +39,7 @@ def test_damaged_weights_are_refused_before_anything_listens(tiny_stack: Stack, 
     assert CURRENT not in message
 
 
-def test_of_a_damaged_run_that_was_trained_here_it_is_said_how_to_do_without(app: StackApp) -> None:
+def test_the_message_of_a_damaged_run_says_how_to_do_without_it(app: StackApp) -> None:
     model: ServedModel = app.model("trained")
     model.check(app.store.stack)
     damage(model.runs.folder / "0001")
@@ -58,7 +58,7 @@ def test_a_run_that_was_trained_here_on_other_phases_is_refused(app: StackApp) -
         model.check(app.store.stack)
 
 
-def test_a_run_that_is_gone_is_named_by_what_needs_it_and_the_server_goes_on(app: StackApp, trained: Path) -> None:
+def test_a_missing_run_is_named_when_needed_and_the_server_keeps_running(app: StackApp, trained: Path) -> None:
     model = app.model("trained")
     shutil.rmtree(model.runs.folder / "0001")
     model.check(app.store.stack)  # the server starts: another training mends it

@@ -104,7 +104,7 @@ def test_vtp_has_every_boundary_once(stack: Stack, tmp_path: Path) -> None:
     assert [names.GetValue(number) for number in range(2)] == [phase.name for phase in PHASES]
 
 
-def test_the_finest_level_within_the_budget_is_taken_and_told(
+def test_the_finest_level_within_the_budget_is_used_and_printed(
     stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The pixels of a level are every second pixel: the box begins and ends with them."""
@@ -135,7 +135,7 @@ def test_a_region_keeps_its_place_and_is_closed(stack: Stack, tmp_path: Path) ->
         np.testing.assert_allclose(mesh.bounds, expected, atol=level * 0.006 + 1e-5)
 
 
-def test_what_was_not_segmented_is_empty_and_told(
+def test_slices_that_were_not_segmented_are_empty_and_listed(
     stack: Stack, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
@@ -145,7 +145,7 @@ def test_what_was_not_segmented_is_empty_and_told(
     assert sorted(round(float(part.extents[2]), 3) for part in mesh.split()) == [0.02, 0.04]
 
 
-def test_volumes_that_smoothing_changes_are_told(stack: Stack, tmp_path: Path) -> None:
+def test_volumes_that_smoothing_changes_are_reported(stack: Stack, tmp_path: Path) -> None:
     labels = np.full(SHAPE, 1, np.uint8)
     labels[3:6, 5:8, 5:500:10] = labels[3:6, 5:8, 6:500:10] = labels[3:6, 5:8, 7:500:10] = 2
     stack.write_labels("cubes", labels, phases=PHASES)

@@ -92,7 +92,7 @@ def test_a_bundle_is_loaded_with_the_weights_that_its_metadata_name_alone(
     assert read_weights(weights).state["a"].item() == 0
 
 
-def test_a_damaged_metadata_file_is_told(tmp_path: Path) -> None:
+def test_a_damaged_metadata_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "configs").mkdir()
     save_weights({"a": torch.zeros(1)}, tmp_path / "models" / "model.pt")
     for text in ("{", "[]"):

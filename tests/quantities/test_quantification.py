@@ -84,7 +84,7 @@ def test_a_figure_has_one_legend_beside_its_panels() -> None:
     assert not any(legend.get_window_extent().overlaps(axes.get_window_extent()) for axes in figure.axes)
 
 
-def test_a_reason_is_told_once_with_all_that_it_concerns() -> None:
+def test_a_reason_is_listed_once_with_all_quantities() -> None:
     found = quantify(ArrayLabels(blobs((1, 20, 20), 1), VOXEL, PHASES), chosen_measures(["components", "surface"]))
     lines = [line for line in text_lines(found) if line.startswith("* ")]
     reasons = [line.partition(": ")[2] for line in lines]
@@ -104,7 +104,7 @@ def test_a_folder_is_replaced_only_if_that_is_allowed(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"out"}
 
 
-def test_progress_is_told_of_every_measure() -> None:
+def test_every_measure_reports_progress() -> None:
     told: dict[str, list[tuple[int, int]]] = {}
 
     class Task:

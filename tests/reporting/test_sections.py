@@ -310,7 +310,7 @@ def test_pictures_that_are_left_out_are_named(sources: Sources, tmp_path: Path) 
     ]
 
 
-def test_what_is_missing_is_said(sources: Sources, tiny_stack: Stack, tmp_path: Any) -> None:
+def test_missing_parts_are_noted(sources: Sources, tiny_stack: Stack, tmp_path: Any) -> None:
     assert sources.run is not None
     assert sources.store is not None
     bare = Sources(store=replace(sources.store, stack=tiny_stack, labels=None))

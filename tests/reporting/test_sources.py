@@ -16,7 +16,7 @@ from monai_app.stack import Stack, annotate
 from tests.reporting.conftest import Given
 
 
-def test_sources_are_told_apart_in_any_order(given: Given) -> None:
+def test_sources_are_recognised_in_any_order(given: Given) -> None:
     found = read_sources([given.quantities, given.store, given.run])
     assert found.run is not None
     assert found.run.scores is not None
@@ -103,7 +103,7 @@ def never_scored(given: Given, folder: Path) -> None:
         (damaged_stack, "are damaged: run `monai-app evaluate` again"),
     ],
 )
-def test_scores_that_are_not_of_these_weights_are_left_out_and_it_is_said(
+def test_scores_of_other_weights_are_omitted_with_a_note(
     given: Given, tmp_path: Path, change: Callable[[Given, Path], None], says: str
 ) -> None:
     shutil.copytree(given.run, tmp_path / "run")

@@ -121,7 +121,7 @@ def test_annotations_without_their_metadata_are_refused(store: Path) -> None:
 @pytest.mark.parametrize(
     ("entry", "value"), [("shape", [2, 4, 9, 8]), ("data_type", "uint16"), ("codecs", None), ("shape", [2, 4, 8, 7])]
 )
-def test_an_array_that_is_not_the_one_told_of_is_refused(store: Path, level: str, entry: str, value: object) -> None:
+def test_an_array_that_contradicts_the_metadata_is_refused(store: Path, level: str, entry: str, value: object) -> None:
     file = store / level / "zarr.json"
     content = json.loads(file.read_text())
     content[entry] = content["codecs"][:-1] if value is None else value

@@ -60,7 +60,7 @@ def content(path: Path) -> dict[str, Any]:
     }
 
 
-def test_a_store_without_checksums_is_whole_and_said_to_have_none(old: Path) -> None:
+def test_a_store_without_checksums_is_complete_and_reported_to_have_none(old: Path) -> None:
     calls: list[tuple[int, int]] = []
     found = verify_store(old, lambda done, total: calls.append((done, total)))
     assert found.faults == []

@@ -48,7 +48,7 @@ def test_every_part_runs_on_a_cpu(
     assert not ties_only([row])
 
 
-def test_a_part_that_fails_or_takes_too_long_is_told_of(
+def test_a_part_that_fails_or_takes_too_long_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(gpu, "PARTS", {"nothing": 60, "prepare": 0.4, "tests": 60})

@@ -166,7 +166,7 @@ def test_an_absent_schema_is_a_failure_that_says_where_to_get_it(trained: Path, 
     assert "--schema FILE" in why
 
 
-def test_a_version_that_is_not_pinned_is_told(trained: Path, work: Path, tmp_path: Path) -> None:
+def test_a_version_that_is_not_pinned_is_reported(trained: Path, work: Path, tmp_path: Path) -> None:
     pins = tmp_path / "constraints.txt"
     pins.write_text(CONSTRAINTS.read_text().replace("zarr==3.1.6", "zarr==3.1.5"))
     with pytest.raises(CheckError, match=r"zarr 3\.1\.6 in metadata\.json, 3\.1\.5 pinned"):

@@ -36,7 +36,7 @@ def test_it_is_ignites() -> None:
     assert not own.network.training
 
 
-def test_it_goes_on_from_loaded_weights() -> None:
+def test_it_continues_from_loaded_weights() -> None:
     trained = network()
     average = RunningAverage(trained, 0.5)
     average.network.load_state_dict({name: values * 0 for name, values in trained.state_dict().items()})

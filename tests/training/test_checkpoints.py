@@ -47,7 +47,7 @@ def test_a_resumed_run_does_not_overwrite_a_better_model(tmp_path: Path) -> None
     assert torch.equal(saved["weight"], network.weight)
 
 
-def test_training_goes_on_after_the_last_whole_epoch(tmp_path: Path) -> None:
+def test_training_resumes_after_the_last_complete_epoch(tmp_path: Path) -> None:
     def trainer(network: torch.nn.Linear, fail_at: int | None = None) -> tuple[Engine, list[int]]:
         seen: list[int] = []
 
@@ -71,7 +71,7 @@ def test_training_goes_on_after_the_last_whole_epoch(tmp_path: Path) -> None:
     assert network.weight.item() == 8
 
 
-def test_in_mixed_precision_the_loss_scaling_goes_on_too(tmp_path: Path) -> None:
+def test_in_mixed_precision_the_loss_scaling_is_resumed_too(tmp_path: Path) -> None:
     """MONAI's trainer makes a scaler whenever it starts; one of 65536 would skip steps that the first run made."""
 
     def train(epochs: int, **settings: object) -> float:

@@ -74,7 +74,7 @@ class Trainer:
         self.engine.run([0], max_epochs=2)
 
 
-def test_a_training_ends_when_its_stack_is_replaced_and_goes_on_when_it_is_annotated(
+def test_a_training_ends_when_its_stack_is_replaced_but_not_when_it_is_annotated(
     stack: Stack, other: Stack, tmp_path: Path
 ) -> None:
     record = tmp_path / "run.json"
@@ -293,7 +293,7 @@ def test_configs_of_earlier_versions_name_the_confusion_too(stack: Stack, tmp_pa
     ScoreWriter(str(tmp_path), spec_of(), [str(stack.path)], str(tmp_path / "model.pt"), confusion=object())
 
 
-def test_scores_that_another_evaluation_removed_are_told_of(tmp_path: Path) -> None:
+def test_scores_removed_by_another_evaluation_are_reported(tmp_path: Path) -> None:
     with pytest.raises(BusyError, match=r"scores\.json has been removed by another evaluation"):
         read_document(tmp_path / "scores.json")
 

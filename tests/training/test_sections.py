@@ -163,7 +163,7 @@ def told(folder: Path) -> str:
     return "\n".join(pooled_lines(read_document(folder / "scores.json")))
 
 
-def test_scores_of_slices_that_an_earlier_version_scored_are_told_without_them(
+def test_scores_of_an_earlier_version_are_reported_without_sections(
     evaluated: list[EvaluatedSlice], tmp_path: Path
 ) -> None:
     earlier = [each for each in SECTIONS if each.name != "structure"]

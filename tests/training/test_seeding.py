@@ -72,7 +72,7 @@ def test_every_item_is_seen_once_an_epoch(open_config: Any) -> None:
     assert len(orders) == 9  # shuffled anew every epoch
 
 
-def test_the_trainer_shuffles_anew_every_epoch(open_config: Any) -> None:
+def test_the_trainer_reshuffles_every_epoch(open_config: Any) -> None:
     """MONAI's engines tell a distributed sampler the epoch, as long as they know it for one."""
     config = open_config()
     trainer, loader = (config.get_parsed_content(name) for name in ("train::trainer", "train::dataloader"))

@@ -148,7 +148,7 @@ def test_a_run_that_is_not_finished_is_finished_first(run: Path, tiny_stack: Sta
         begin(run, tiny_stack, minutes=9)
 
 
-def test_nothing_else_may_differ_and_nothing_unreadable_is_said(run: Path, tiny_stack: Stack) -> None:
+def test_nothing_else_may_differ_and_messages_are_readable(run: Path, tiny_stack: Stack) -> None:
     with pytest.raises(TargetExistsError, match=r"learning_rate is 0\.003 there and 0\.5 now") as refused:
         begin(run, tiny_stack, max_epochs=4, learning_rate=0.5)
     record = record_of(run)

@@ -195,7 +195,7 @@ def test_an_estimate_has_time_and_the_bytes_of_the_result(kind: str) -> None:
     assert planner.estimate(plan, []).seconds == 0
 
 
-def test_the_time_is_told_when_the_device_has_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_is_measured_when_the_device_has_finished(monkeypatch: pytest.MonkeyPatch) -> None:
     """CUDA only takes orders: without waiting, an estimate would be the time of giving them."""
     planner = planner_of("unet", (3, 100, 90))
     monkeypatch.setattr(planning, "finish", lambda device: time.sleep(0.05))
@@ -236,7 +236,7 @@ def test_a_calibration_takes_little_of_the_time_that_it_estimates(
     assert calls == timed
 
 
-def test_an_estimate_is_told_in_a_line() -> None:
+def test_an_estimate_is_one_line() -> None:
     line = Estimate(7200.0, 3 * 2**29, 2**28).describe()
     assert "1.5 GiB of memory" in line
     assert "at most 0.25 GiB on disk before compression" in line

@@ -28,7 +28,7 @@ VOLUME = as_nifti(NOISE, np.eye(4)).getvalue()
 """About 1.5 MB: more than is kept in memory, and less than a request may send."""
 
 
-def test_what_clients_send_takes_no_more_than_it_may_and_old_sessions_make_room(served: Served) -> None:
+def test_clients_stay_within_the_quota_and_expired_sessions_free_it(served: Served) -> None:
     def session(volume: bytes = VOLUME) -> requests.Response:
         return served.ask("PUT", "/session/", files={"files": ("v.nii.gz", volume)})
 
@@ -89,7 +89,7 @@ def is_in(folder: Path, path: Path) -> bool:
     return path.is_relative_to(folder)
 
 
-def test_files_that_come_at_once_do_not_share_the_same_room(tmp_path: Path) -> None:
+def test_simultaneous_files_do_not_use_the_same_quota(tmp_path: Path) -> None:
     sessions = Sessions(tmp_path / "sessions", 5)
     assert sessions.seconds == SECONDS  # as MONAI Label takes what is too short
     quota = Quota([tmp_path], 100, sessions.forget_unused)

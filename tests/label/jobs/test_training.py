@@ -95,7 +95,7 @@ def kill() -> None:
     raise Killed
 
 
-def test_the_same_training_goes_on_to_the_weights_of_one_that_was_never_stopped(
+def test_the_same_training_resumes_to_the_weights_of_an_uninterrupted_one(
     stack: Stack, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     epochs: list[int] = []
@@ -168,7 +168,7 @@ def names(model: ServedModel) -> list[str]:
     return sorted(path.name for path in model.runs.folder.iterdir())
 
 
-def test_only_the_same_training_goes_on_and_any_other_takes_its_place(
+def test_only_the_same_training_resumes_and_any_other_replaces_it(
     stack: Stack, trainer: Trainer, tmp_path: Path
 ) -> None:
     model = model_in(tmp_path, stack)

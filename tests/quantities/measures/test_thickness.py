@@ -91,7 +91,7 @@ def test_a_ball_is_as_thick_as_its_diameter(voxel: Sides) -> None:
     assert mean.unreliable is not None  # so large a ball in so small a region
 
 
-def test_what_is_thicker_than_the_greatest_diameter_is_told() -> None:
+def test_phases_thicker_than_the_greatest_diameter_are_marked() -> None:
     voxels = np.ones((70, 40, 40), np.uint8)
     voxels[:2] = 2
     found = numbers("thickness", voxels, (10.0, 10.0, 10.0))["thickness_mean"]

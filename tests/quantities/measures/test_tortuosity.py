@@ -47,7 +47,7 @@ def test_anisotropic_voxels_give_what_an_isotropic_resample_gives() -> None:
         assert thinned[name].value == pytest.approx(isotropic[name].value, rel=0.06)
 
 
-def test_what_is_not_segmented_is_closed_and_told() -> None:
+def test_voxels_that_are_not_segmented_are_closed_and_reported() -> None:
     voxels = np.full((6, 6, 6), 2, np.uint8)
     voxels[0, 0, 0] = 0
     assert "0.5% of the block is not segmented" in str(solved(voxels, (1, 1, 1))["tortuosity_factor_z"].unreliable)

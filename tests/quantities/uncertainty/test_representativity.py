@@ -117,7 +117,7 @@ def test_a_material_that_changes_within_the_volume_is_marked() -> None:
 
 
 @pytest.mark.parametrize(("axis", "others"), [(0, "y and x"), (1, "z and x"), (2, "z and y")])
-def test_layers_are_marked_as_their_correlation_goes_on_in_the_plane(axis: int, others: str) -> None:
+def test_layers_are_marked_because_they_are_correlated_in_the_plane(axis: int, others: str) -> None:
     for seed in range(2):
         solid = np.random.default_rng(seed).random(40) < 0.5
         layers = np.moveaxis(np.broadcast_to(solid[:, None, None], (40, 40, 40)), 0, axis)
@@ -140,7 +140,7 @@ def test_grains_without_direction_are_not_taken_for_layers() -> None:
         (np.array([[[[1, 0]]], [[[0, 1]]]]), "more than 4 full ones are needed"),
     ],
 )
-def test_what_cannot_be_told_is_marked(counts: Counts, reason: str) -> None:
+def test_unreliable_numbers_are_marked(counts: Counts, reason: str) -> None:
     assert reason in "; ".join(represent(counts, CUBE, 1)[0].unreliable)
 
 

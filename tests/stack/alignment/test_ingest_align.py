@@ -125,7 +125,7 @@ def test_series_are_not_moved_upon_each_other(drifting: SampleFolder) -> None:
             ingest(drifting.write(), drifting.target, align=Align("both"), overwrite=True)
 
 
-def test_series_that_nobody_told_of_stay_where_they_lie(tmp_path: Path) -> None:
+def test_undeclared_series_are_not_moved(tmp_path: Path) -> None:
     sample = SampleFolder(tmp_path)
     series = [texture(4, ROWS, COLUMNS, seed) for seed in (0, 1, 2)]
     leaning = [np.stack([np.roll(plane, 2 * z, 1) for z, plane in enumerate(each)]) for each in series]
@@ -138,7 +138,7 @@ def test_series_that_nobody_told_of_stay_where_they_lie(tmp_path: Path) -> None:
     assert any("x +2.0" in line or "x +1.9" in line for line in lines)
 
 
-def test_a_bad_first_slice_of_a_series_is_no_break_that_nobody_told_of(tmp_path: Path) -> None:
+def test_a_bad_first_slice_of_a_series_is_no_undeclared_break(tmp_path: Path) -> None:
     sample = SampleFolder(tmp_path)
     slices = np.stack([np.roll(plane, -2 * z, 1) for z, plane in enumerate(texture(12, ROWS, COLUMNS))])
     slices[6] = np.random.default_rng(0).integers(0, 256, slices[6].shape)
@@ -197,7 +197,7 @@ def test_the_bars_of_simulated_drift(tmp_path: Path) -> None:
     assert np.linalg.norm(np.subtract(alignment.detectors["TLD"].transform, (12.3, -6.7))) <= 0.3
 
 
-def test_detectors_that_are_apart_are_told_without_being_asked(drifting: SampleFolder) -> None:
+def test_detectors_that_are_apart_are_reported_by_default(drifting: SampleFolder) -> None:
     lines = list[str]()
     stack = ingest(drifting.write(), drifting.target, report=lines.append)
     assert stack.alignment is None

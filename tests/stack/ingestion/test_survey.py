@@ -68,7 +68,7 @@ def test_is_refused_unless_accepted(
     assert [line for line in lines if line.startswith("accepted: ")]
 
 
-def test_all_findings_are_told_at_once(pair: SampleFolder) -> None:
+def test_all_findings_are_listed_at_once(pair: SampleFolder) -> None:
     _black(pair)
     _repeated(pair)
     with pytest.raises(StackError, match=r"TLD slice_2 .*\nICE slice_1 = ICE slice_5"):

@@ -68,7 +68,7 @@ def test_only_what_is_there_and_no_annotation_is_removed(stack: Stack) -> None:
     assert stack.label_names() == ("a",)
 
 
-def test_unfinished_labels_are_told_and_removed(stack: Stack) -> None:
+def test_unfinished_labels_are_listed_and_removed(stack: Stack) -> None:
     process = multiprocessing.get_context("fork").Process(target=killed, args=(stack.path, "tile 3", True))
     process.start()
     process.join()

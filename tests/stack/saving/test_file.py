@@ -275,7 +275,7 @@ def test_labels_that_are_replaced_meanwhile_are_no_file(stack: Stack, tmp_path: 
     assert [path.name for path in tmp_path.iterdir()] == ["own.ome.zarr"]
 
 
-def test_a_gap_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_gap_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     sample = SampleFolder(tmp_path)
     sample.detector("ICE", pixels(4, 8, 8))
     (tmp_path / "ICE" / "slice_3.tif").rename(tmp_path / "ICE" / "slice_7.tif")

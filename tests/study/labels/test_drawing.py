@@ -61,7 +61,7 @@ def test_scribbles_are_thin_and_cover_their_share(labels: Labels) -> None:
     assert per_phase.max() - per_phase.min() <= 2
 
 
-def test_a_phase_without_room_leaves_its_part_to_the_others(labels: Labels) -> None:
+def test_the_share_of_a_phase_without_space_goes_to_the_others(labels: Labels) -> None:
     small = labels.copy()
     small[small == 3] = 2
     small[20:32, 20:32] = 3
