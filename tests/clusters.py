@@ -26,12 +26,14 @@ class Nodes(NamedTuple):
 
 @contextmanager
 def cluster_of_two() -> Iterator[str]:
-    """Give its address; its processes end at the end."""
+    """Give its address as soon as it has both workers; its processes end at the end."""
     port = free_port()
+    address = f"tcp://127.0.0.1:{port}"
     silent: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen([warm.python(), "-m", "tests.inference.nodes", str(port)], cwd=CHECKOUT, **silent)
     try:
-        yield f"tcp://127.0.0.1:{port}"
+        nodes_of(address)
+        yield address
     finally:
         process.kill()
         process.wait()
