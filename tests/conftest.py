@@ -1,5 +1,6 @@
 """A tiny two-detector stack that every test may read, and a model trained on it."""
 
+import gc
 import multiprocessing
 import os
 import random
@@ -44,7 +45,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     multiprocessing.set_executable(sys.executable)
 
 
-SLOW = ("label", "test_docs.py", "cli", "inference", "tools", "export")
+SLOW = ("label", "test_docs.py", "cli", "inference", "tools", "export", "test_notebook.py", "test_extend.py")
 """Folders and files of tests that take longest."""
 
 
@@ -66,6 +67,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         own += others[:missing]
         del others[:missing]
     items[:] = [item for own in series for item in own] + others
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Never look for garbage among what tests are made of: modules and thousands of tests, which stay."""
+    gc.disable()
+    yield
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -179,7 +189,11 @@ def tiny_stack(tmp_path_factory: pytest.TempPathFactory) -> "Stack":
 
 
 def run_command(
-    *arguments: object, check: bool = True, cwd: Path | None = None, fresh: bool = False
+    *arguments: object,
+    check: bool = True,
+    cwd: Path | None = None,
+    fresh: bool = False,
+    seconds: float = COMMAND_SECONDS,
 ) -> subprocess.CompletedProcess[str]:
     """Run this Python with arguments, as a user would from a shell in another folder.
 
@@ -189,9 +203,10 @@ def run_command(
         cwd: folder in which it runs.
         fresh: whether Python is really started. Otherwise its process is forked from one that has imported MONAI
             already (tests/warm says what differs), which saves seconds.
+        seconds: after which it fails.
     """
     command = [sys.executable if fresh else warm.python(), *map(str, arguments)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_SECONDS, cwd=cwd)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=seconds, cwd=cwd)
     if check and result.returncode != 0:
         raise AssertionError(f"{command} ended with {result.returncode}:\n{result.stdout}\n{result.stderr}")
     return result

@@ -20,7 +20,9 @@ def loaded(stack: Stack, model: Path) -> set[str]:
         "try:\n    app(['segment', *sys.argv[1:], '--z', '0'])\nexcept SystemExit as end:\n    assert end.code == 0\n"
         "print(*sys.modules)\n"
     )
-    shown = run_command("-c", script, stack.path, model, fresh=True).stdout.splitlines()
+    done = run_command("-c", script, stack.path, model, fresh=True)
+    assert [line for line in done.stderr.splitlines() if " INFO " not in line] == []  # no import warns of anything
+    shown = done.stdout.splitlines()
     assert shown[-2].startswith("labels: ")
     return set(shown[-1].split())
 

@@ -7,7 +7,8 @@ with the caller's folder, environment and open files, passes signals on to it, a
 xdist, which share the tests, are forked so, too (tests/conftest.py).
 
 What differs from a Python that was started: modules are there before anything imports them, all processes of a server
-hash strings alike (sets have one order), and warnings of imports are not seen. Tests that these matter to start one.
+hash strings alike (sets have one order), warnings of imports are not seen, and MONAI has looked for the names of its
+classes once and for all. Tests that these matter to start one.
 """
 
 import functools

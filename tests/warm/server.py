@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import fcntl
+import functools
 import gc
 import importlib
 import json
@@ -178,6 +179,30 @@ def _read_bundles() -> None:
         read_yaml(template / "configs" / "train.yaml")
 
 
+def _remember_names() -> None:
+    """Have MONAI look through its modules for names of classes once, and not again for every parser of a config.
+
+    A module that is imported later has them looked through again.
+    """
+    from monai.bundle import ComponentLocator
+
+    find = ComponentLocator.get_component_module_name
+
+    @functools.cache
+    def locator(excludes: tuple[str, ...], modules: int) -> ComponentLocator:
+        return ComponentLocator(excludes)
+
+    @functools.cache
+    def count(modules: int) -> int:
+        return sum(module.startswith(ComponentLocator.MOD_START) for module in list(sys.modules))
+
+    def remembered(self: ComponentLocator, name: str) -> list[str] | str | None:
+        return find(locator(tuple(self.excludes), count(len(sys.modules))), name)
+
+    ComponentLocator.get_component_module_name = remembered  # type: ignore[method-assign]
+    ComponentLocator().get_component_module_name("Compose")
+
+
 if __name__ == "__main__":
     del sys.path[0]  # this folder, whose modules are called like others'
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Control-C reaches it too, but its end is the end of the tests
@@ -185,6 +210,7 @@ if __name__ == "__main__":
         importlib.import_module(module)
     if sys.argv[3:]:
         _read_bundles()
+        _remember_names()
     gc.collect()
     gc.freeze()  # collections in forked processes leave these objects, and so their shared memory, alone
     ending = _Ending()

@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from monai_app.stack.annotations.history import EDITS, Record, Role, State
 from monai_app.stack.label_images.registry import is_registered, unregister
 from monai_app.stack.ngff import layout
 from monai_app.stack.ngff.pyramid import halve_labels
+from tests import warm
 from tests.stack.samples import SampleFolder, edit_own, label_plane, pixels
 
 ROWS, COLUMNS = 1031, 518  # three levels, two chunks a slice
@@ -339,7 +339,7 @@ def test_a_kill_at_any_moment_leaves_the_old_or_the_new_state(
         annotate(Stack.open(source), {4: plane(4)[:20, :33]})
     planes: dict[str, Any] = {"1": plane(1)[:20, :33], "2": plane(2)[:20, :33]}
     np.savez(tmp_path / "planes.npz", **planes)
-    command: list[Any] = [sys.executable, "-c", _KILLED, source, tmp_path, tmp_path / "planes.npz", way]
+    command: list[Any] = [warm.python(), "-c", _KILLED, source, tmp_path, tmp_path / "planes.npz", way]
     run = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
     moments, old = int(run.stdout), Stack.open(source)
     assert moments > 10
