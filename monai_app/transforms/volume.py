@@ -111,7 +111,8 @@ class LoadVolumed(MapTransform):
             raise StackError(
                 f"{case} has {counted(pixels.shape[3], 'channel')} and the model "
                 f"{counted(len(self.spec.detectors), 'detector')} ({', '.join(self.spec.detectors)}): channels in a "
-                "file have no names, so they must be these, in this order; write such a file, or one 3-D file a detector"
+                "file have no names, so they must be these, in this order; write such a file, or one 3-D file per "
+                "detector"
             )
         return (pixels[..., channel] for channel in range(pixels.shape[3]))
 

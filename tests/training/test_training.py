@@ -1,6 +1,7 @@
 """What the bundle's training pipeline feeds the network."""
 
 import logging
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -156,3 +157,20 @@ def test_progress_shows_loss_metric_rate_and_time_left(caplog: pytest.LogCapture
         trainer.run([0, 1], max_epochs=2)
     assert "epoch 1/2: loss 0.5000, val_mean_iou 0.7500" in caplog.text
     assert "left" in caplog.text
+
+
+def test_a_failed_training_closes_its_bar(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+
+    def step(_: Engine, batch: int) -> list[dict[str, torch.Tensor]]:
+        return [{"loss": torch.tensor(1 / batch)}]
+
+    trainer = Engine(step)
+    EpochProgress(Engine(lambda *_: None)).attach(trainer)
+    with caplog.at_level(logging.INFO, "monai_app"), pytest.raises(ZeroDivisionError):
+        trainer.run([1, 0])
+    shown = capsys.readouterr().err
+    assert "epoch 1/1:" in shown
+    assert shown.endswith("\r")
