@@ -4,7 +4,28 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from monai_app.errors import ConfigError
 from monai_app.networks.norms import monai_network
+
+
+def on_patches(network: str, patch: int, in_channels: int, out_channels: int, **settings: Any) -> nn.Module:
+    """Build a network of MONAI that works on squares of ``patch`` pixels a side; 1 is the network as it is.
+
+    Args:
+        network: name of a class of ``monai.networks.nets``, for images of two dimensions.
+        patch: side of the squares in pixels; the stride is as many times the network's.
+        in_channels: of the image.
+        out_channels: phases.
+        settings: the class's other arguments.
+
+    Raises:
+        ConfigError: there is no such class, or the side is not 1 or more.
+    """
+    if patch < 1:
+        raise ConfigError(f"patch {patch}: must be 1 pixel or more")
+    if patch == 1:
+        return monai_network(network)(in_channels=in_channels, out_channels=out_channels, **settings)
+    return PatchNetwork(network, patch, in_channels, out_channels, **settings)
 
 
 class PatchNetwork(nn.Module):
@@ -16,14 +37,7 @@ class PatchNetwork(nn.Module):
     wider.
 
     Args:
-        network: name of a class of ``monai.networks.nets``, for images of two dimensions.
-        patch: side of the squares in pixels; the stride is as many times the network's.
-        in_channels: of the image.
-        out_channels: phases.
-        settings: the class's other arguments.
-
-    Raises:
-        ConfigError: there is no such class.
+        network: see `on_patches`, like all others.
     """
 
     def __init__(self, network: str, patch: int, in_channels: int, out_channels: int, **settings: Any) -> None:

@@ -8,13 +8,13 @@ from torch import nn
 from monai_app.domain.model_spec import Definition
 from monai_app.errors import ConfigError
 from monai_app.networks.norms import batch_normalised, monai_network
-from monai_app.networks.patches import PatchNetwork
+from monai_app.networks.patches import on_patches
 from monai_app.networks.sensor3d import Sensor3D
 
 _OWN = "monai_app.networks"
 _MONAI = ("", "monai.networks.nets")
 
-_AROUND: dict[str, Callable[..., nn.Module]] = {"PatchNetwork": PatchNetwork, "batch_normalised": batch_normalised}
+_AROUND: dict[str, Callable[..., nn.Module]] = {"batch_normalised": batch_normalised, "on_patches": on_patches}
 """Take the name of one of MONAI's networks, and its arguments."""
 
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {"Sensor3D": Sensor3D, **_AROUND}
