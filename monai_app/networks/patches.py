@@ -4,7 +4,6 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from monai_app.errors import ConfigError
 from monai_app.networks.norms import monai_network
 
 
@@ -19,10 +18,8 @@ def on_patches(network: str, patch: int, in_channels: int, out_channels: int, **
         settings: the class's other arguments.
 
     Raises:
-        ConfigError: there is no such class, or the side is not 1 or more.
+        ConfigError: there is no such class.
     """
-    if patch < 1:
-        raise ConfigError(f"patch {patch}: must be 1 pixel or more")
     if patch == 1:
         return monai_network(network)(in_channels=in_channels, out_channels=out_channels, **settings)
     return PatchNetwork(network, patch, in_channels, out_channels, **settings)
