@@ -15,7 +15,7 @@ from monai.bundle import ConfigParser
 from monai.networks.nets import BasicUNet, BasicUNetPlusPlus, DynUNet, FlexibleUNet, SegResNet, UNet
 from torch import Tensor, nn
 
-from monai_app.networks import Sensor3D, batch_normalised
+from monai_app.networks import on_patches, Sensor3D, batch_normalised
 from tests.conftest import CHECKOUT
 
 WIDTH = 4
@@ -78,6 +78,12 @@ def _attention(detectors: int, slices: int, phases: int, width: int) -> nn.Modul
     channels = (width, 2 * width, 2 * width)
     sizes: dict[str, Any] = {"spatial_dims": 2, "in_channels": detectors * slices, "out_channels": phases}
     return batch_normalised("AttentionUnet", **sizes, channels=channels, strides=(2, 2))
+
+
+def _patches(detectors: int, slices: int, phases: int, width: int) -> nn.Module:
+    channels = (width, 2 * width)
+    sizes: dict[str, Any] = {"in_channels": detectors * slices, "out_channels": phases, "spatial_dims": 2}
+    return on_patches("UNet", 2, **sizes, channels=channels, strides=(2,), norm="batch")
 
 
 def _flexible(detectors: int, slices: int, phases: int, width: int) -> nn.Module:
@@ -145,6 +151,7 @@ NETWORKS: dict[str, Entry] = BUNDLES | {
     "UNet": Entry(_unet, 4),
     "UNet residual": Entry(partial(_unet, num_res_units=2), 4),
     "AttentionUnet": Entry(_attention, 4),
+    "UNet on patches": Entry(_patches, 4),
     "SegResNet": Entry(_seg_res_net, 4),
     "SegResNet deconv": Entry(partial(_seg_res_net, upsample_mode="deconv"), 4),
     "DynUNet": Entry(_dyn_unet, 4),

@@ -8,12 +8,16 @@ from torch import nn
 from monai_app.domain.model_spec import Definition
 from monai_app.errors import ConfigError
 from monai_app.networks.norms import batch_normalised, monai_network
+from monai_app.networks.patches import on_patches
 from monai_app.networks.sensor3d import Sensor3D
 
 _OWN = "monai_app.networks"
 _MONAI = ("", "monai.networks.nets")
 
-_BUILDERS: dict[str, Callable[..., nn.Module]] = {"Sensor3D": Sensor3D, "batch_normalised": batch_normalised}
+_AROUND: dict[str, Callable[..., nn.Module]] = {"batch_normalised": batch_normalised, "on_patches": on_patches}
+"""Take the name of one of MONAI's networks, and its arguments."""
+
+_BUILDERS: dict[str, Callable[..., nn.Module]] = {"Sensor3D": Sensor3D, **_AROUND}
 
 
 def is_known(name: str) -> bool:
@@ -32,7 +36,7 @@ def build_network(definition: Definition) -> nn.Module:
         ConfigError: it is another network, does not take these arguments, or would fetch weights.
     """
     builder, arguments = _builder(definition.name), definition.arguments
-    inner = monai_network(str(arguments.get("network"))) if builder is batch_normalised else builder
+    inner = monai_network(str(arguments.get("network"))) if builder in _AROUND.values() else builder
     defaults = {name: each.default for name, each in inspect.signature(inner).parameters.items()}
     for name, value in {**defaults, **arguments}.items():
         if name.startswith("pretrained") and value:

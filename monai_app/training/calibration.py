@@ -25,6 +25,9 @@ from monai_app.origin import Origin
 MOST_PIXELS = 10_000_000
 """Labelled pixels that a temperature is fitted on, 4 K + 1 bytes each."""
 
+MOST_RISE = 0.01
+"""Calibration error that a likelier temperature may add: it is less steady than the likelihood that is minimised."""
+
 _NEAR = 1.01
 """A temperature within this factor of an end of the range was limited by it."""
 
@@ -39,7 +42,9 @@ class FitTemperature:
     there are none, or no metadata.json to keep it, the evaluator ends at once; so a training that was killed before is
     calibrated when it is resumed. Of more than `MOST_PIXELS` labelled pixels a random sample is used, equally many of
     each item and always the same. Processes that share the items fit together. A temperature near an end of
-    `TEMPERATURES` is not written: the pixels did not determine it, as where all of them are right.
+    `TEMPERATURES` is not written: the pixels did not determine it, as where all of them are right. One that
+    raises the calibration error of these pixels by more than `MOST_RISE`, as of a network that has hardly learned, is
+    replaced by 1.
 
     Args:
         weights: file of the weights, ``<bundle>/models/model.pt``.
@@ -100,6 +105,8 @@ class FitTemperature:
             )
             return
         ece = [_shared(reliability(logits, classes, each)).ece for each in (1.0, temperature)]
+        if ece[1] > ece[0] + MOST_RISE:
+            temperature, ece[1] = 1.0, ece[0]
         calibration = Calibration(
             weights_sha256=self._origin.sha256,
             temperature=temperature,

@@ -253,6 +253,7 @@ def test_a_network_of_ones_own_needs_trust(run: Path, tmp_path: Path) -> None:
         ("monai_app.networks.batch_normalised", {"network": "os"}, "not a class of monai.networks.nets"),
         ("monai_app.networks.batch_normalised", {"network": "MILModel", "num_classes": 2}, "would fetch weights"),
         ("monai_app.networks.batch_normalised", {}, "not a class of monai.networks.nets"),
+        ("monai_app.networks.on_patches", {"network": "MILModel", "num_classes": 2}, "would fetch weights"),
         ("BasicUNet", {"spatial_dims": "$exit()"}, "cannot be built"),
         ("BasicUNet", {"features": {"_target_": "os.system"}}, "cannot be built"),
     ],

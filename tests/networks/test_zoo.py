@@ -19,7 +19,7 @@ DETECTORS, PHASES = 2, 3
 
 HALOS = {
     "unet": 96, "sensor3d": 40, "Sensor3D middle": 36, "Sensor3D all": 22, "BasicUNetPlusPlus": 96, "UNet": 8,
-    "UNet residual": 24, "AttentionUnet": 16, "SegResNet": 32, "SegResNet deconv": 28, "DynUNet": 20,
+    "UNet residual": 24, "AttentionUnet": 16, "SegResNet": 32, "SegResNet deconv": 28, "DynUNet": 20, "UNet on patches": 8,
 }  # fmt: skip
 """Pixels to read around a tile, as measured when the network came into the zoo."""
 
@@ -36,6 +36,7 @@ GOLDEN = {
     "SegResNet": [-0.0179, 0.4503, -0.3783, 0.4924, -0.3359],
     "SegResNet deconv": [-0.0132, 0.2982, -0.0931, 0.3660, -0.1919],
     "DynUNet": [0.0576, 0.7615, 0.9073, -0.6280, 2.1359],
+    "UNet on patches": [0.0005, 0.2931, 0.4476, 0.1212, 0.0761],
 }
 """Mean and standard deviation of the logits of `slab`, and the logits of one pixel."""
 

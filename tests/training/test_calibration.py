@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -29,13 +30,17 @@ def bundle(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def fit(bundle: Path, *, right: bool = False) -> int:
-    """Fit as the bundle does; return how many slices were computed for it, of which all pixels may be right."""
+def fit(
+    bundle: Path,
+    chance: Callable[[torch.Tensor], torch.Tensor] = lambda image: torch.sigmoid(2 * image),
+    images: Sequence[torch.Tensor] | None = None,
+) -> int:
+    """Fit as the bundle does, where pixels have the first phase by `chance`; return how many slices were computed."""
     network, computed = nn.Conv2d(1, 2, 1, bias=False), []
 
     def step(_: Engine, image: torch.Tensor) -> list[dict[str, torch.Tensor]]:
         computed.append(image)
-        labels = 1 + (torch.rand_like(image) > torch.sigmoid((1e6 if right else 2) * image)).to(torch.uint8)
+        labels = 1 + (torch.rand_like(image) > chance(image)).to(torch.uint8)
         labels[:, :, :8] = 0
         with torch.no_grad():
             return [{"pred": each, "label": label} for each, label in zip(network(image), labels, strict=True)]
@@ -43,7 +48,7 @@ def fit(bundle: Path, *, right: bool = False) -> int:
     engine = Engine(step)
     FitTemperature(str(bundle / "models" / "model.pt"), network).attach(engine)
     torch.manual_seed(0)
-    engine.run([torch.randn(1, 1, 128, 128) for _ in range(3)])
+    engine.run(images or [torch.randn(1, 1, 128, 128) for _ in range(3)])
     return len(computed)
 
 
@@ -84,9 +89,20 @@ def test_of_many_pixels_a_sample_is_enough(bundle: Path, monkeypatch: pytest.Mon
 def test_a_temperature_that_only_the_range_stopped_is_not_recorded(
     bundle: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    fit(bundle, right=True)
+    fit(bundle, lambda image: (image > 0).float())
     assert found(bundle) is None
     assert "on 46080 validation pixels the best temperature is 0.05, at an end of the range" in caplog.text
+
+
+def test_a_temperature_that_raises_the_calibration_error_is_replaced_by_1(bundle: Path) -> None:
+    """A confidence of 0.6 is right, but one of 0.993, of a few pixels, would need a high temperature."""
+    sure = torch.rand(3, 1, 1, 128, 128, generator=torch.Generator().manual_seed(1)) < 0.05
+    images = [torch.where(each, 5 / 6, 0.405 / 6) for each in sure]  # the logits are 6 x apart
+    fit(bundle, lambda image: torch.where(image > 0.5, 0.5, 0.6), images)
+    first = found(bundle)
+    assert first is not None
+    assert first.temperature == 1
+    assert (first.nll.after, first.ece.after) == (first.nll.before, first.ece.before)
 
 
 @pytest.mark.parametrize("missing", ["models/model.pt", "configs/metadata.json"])
