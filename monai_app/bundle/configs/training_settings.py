@@ -57,7 +57,7 @@ _OTHER_NESTED = (0, 1_000_000, "parameter of this augmentation step")
 
 _OF_NETWORKS = {
     "features": "number of filters per level from fine to coarse, then of the last layer",
-    "patch": "side of the squares of pixels that the U-Net works on; at 2 it sees twice as far, at a quarter of the cost",
+    "patch": "side of the squares of pixels that the network works on; 2 doubles its view at a quarter of the cost",
     "dropout": "probability that an activation is dropped in training",
     "levels": "number of resolution levels",
     "filters": "number of filters at full resolution, doubled at every level",
