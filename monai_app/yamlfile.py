@@ -42,6 +42,8 @@ def read_yaml(path: Path) -> Any:
         if len(content) > LARGEST:
             raise _too_large(str(path))
         text = content.decode("utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path} does not exist; give the path of a YAML file") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror}); give the path of a YAML file") from None
     except UnicodeDecodeError:

@@ -125,15 +125,17 @@ def logging_option(log_config: LogConfig | None, processes: int) -> Iterator[str
 @contextmanager
 def _without_monai_lines() -> Iterator[None]:
     """Suppress log lines of MONAI and of Ignite's engines, and others of Ignite below warnings, in the body."""
-    loggers = [logging.getLogger(name) for name in (*_monai_loggers(), _ENGINE)]
-    ignite = logging.getLogger("ignite")
-    disabled, level = [each.disabled for each in loggers], ignite.level
+    loggers = [logging.getLogger(name) for name in _monai_loggers()]
+    ignite, engine = logging.getLogger("ignite"), logging.getLogger(_ENGINE)
+    disabled, levels = [each.disabled for each in loggers], (ignite.level, engine.level)
     for each in loggers:
         each.disabled = True
     ignite.setLevel(logging.WARNING)
+    engine.setLevel(logging.CRITICAL)  # inherited by the loggers of its classes, as `disabled` is not
     try:
         yield
     finally:
-        ignite.setLevel(level)
+        ignite.setLevel(levels[0])
+        engine.setLevel(levels[1])
         for each, before in zip(loggers, disabled, strict=True):
             each.disabled = before

@@ -82,7 +82,8 @@ EXIT_CODES = {
     "program itself.",
     2: "An option or argument is misspelt, missing or of another type.",
     REFUSED: "The command is refused, or failed: the message names the value, the rule and the remedy.",
-    STOPPED: "A signal stopped the command (Ctrl-C, SIGTERM): the message says whether it can be resumed.",
+    STOPPED: "A signal stopped the command (Ctrl-C, SIGTERM): the message says whether it can be resumed. "
+    "`serve` and `view`, which run until then, end with 0.",
 }
 """Exit code -> its meaning."""
 

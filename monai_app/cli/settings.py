@@ -6,6 +6,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from monai_app.errors import ConfigError
+from monai_app.files import is_not
+
 
 def settings(
     run: Annotated[Path | None, typer.Argument(help="Run folder whose values are listed. [default: a bundle]")] = None,
@@ -32,7 +35,10 @@ def settings(
     from monai_app.stack import SampleDescription
 
     bundle = DEFAULT_BUNDLE if bundle is None else bundle
-    training = read_config((run or template_path(bundle)) / "configs" / "train.yaml")
+    config = (run or template_path(bundle)) / "configs" / "train.yaml"
+    if run is not None and not config.is_file():
+        raise ConfigError(f"{is_not(run, 'a run folder (it has no configs/train.yaml)')}; give a run folder")
+    training = read_config(config)
     files: dict[str, type[Strict]] = {"sample": SampleDescription, "simulator": PhantomConfig}
     model = files.get(of) or settings_of(training)
     if schema:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ignite.engine import Engine
 
 from monai_app.api.logs import logging_option
 
@@ -37,3 +38,9 @@ def test_one_process_logs_as_its_caller_does() -> None:
     for processes, stream in ((1, "stderr"), (2, "stdout")):
         with logging_option(lambda stream: f"to {stream}", processes) as option:
             assert Path(str(option)).read_text() == f"to {stream}"
+
+
+def test_errors_of_engines_are_raised_and_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with logging_option(None, 1), pytest.raises(ZeroDivisionError):
+        Engine(lambda *_: 1 / 0).run([0])
+    assert caplog.messages == []

@@ -15,7 +15,8 @@ LINES = (
     *("labels nowhere", "package STACK nowhere a.zip", "package nowhere RUN a.zip", "propose nowhere -o a.tif --z 3"),
     *("quantify nowhere --labels a -o q", "report nowhere -o a.html", "segment nowhere RUN", "segment STACK nowhere"),
     *("segment nowhere -i IMAGES -o labels", "segment RUN -i nowhere -o labels", "study nowhere study"),
-    "train nowhere run",
+    *("train nowhere run", "ingest nowhere.yaml a.ome.zarr", "study STACK study --design nowhere.yaml"),
+    "settings nowhere",
     *("train STACK run --from nowhere", "trust nowhere", "unpack nowhere.zip a", "verify nowhere", "view nowhere"),
     "segment STACK RUN --labels a --mask nowhere.tif",
 )
