@@ -12,7 +12,7 @@ from monai_app.bundle.configs.templates import NO_SIZE, size_overlays, template_
 from monai_app.bundle.configs.training_settings import NOT_SETTINGS, check_settings
 from monai_app.bundle.configs.trust import differences, sign
 from monai_app.bundle.length.plan import Planner, check_length
-from monai_app.bundle.length.size import AUTO, cheapest_size, fitting_settings
+from monai_app.bundle.length.size import AUTO, cheapest_size
 from monai_app.bundle.renew import usable_run
 from monai_app.bundle.run_folder import CHECKPOINT, RECORD, prepare, read_record
 from monai_app.errors import ConfigError
@@ -127,8 +127,6 @@ def begin_run(
         planner = Planner(minutes, begun, bundle, stacks, size, settings, shared, report)
     if size == AUTO:
         size, settings = cheapest_size(bundle, stacks, settings)
-    elif size != NO_SIZE:
-        settings = fitting_settings(bundle, size, stacks, settings)
     new = prepare(
         template_path(bundle),
         source,

@@ -54,7 +54,7 @@ def test_overlays_are_laid_over_each_other_and_under_the_settings(tiny_stack: St
     (tmp_path / "b.yaml").write_text("seed: 2\ntrain::handlers::0::seed: 9\n")
     assert read_overlays([tmp_path / "a.yaml", tmp_path / "b.yaml"])["seed"] == 2
     overlays = [size_path(UNET.name, "small"), tmp_path / "a.yaml"]
-    prepare(UNET, tiny_stack, tmp_path / "run", overlays=overlays, settings={"seed": 5, "crop": [64, 64]})
+    prepare(UNET, tiny_stack, tmp_path / "run", overlays=overlays, settings={"seed": 5, "crop": [48, 48]})
     config = load(tmp_path / "run" / "configs" / "train.yaml")
     assert (config["batch_size"], config["seed"], config["features"][0]) == (3, 5, 16)
 

@@ -115,7 +115,7 @@ def test_ctrl_c_says_how_to_resume(
         (["train", "STACK", "run", "--bundle", "vnet"], "fibsem_unet_segmentation"),
         (["train", "STACK", "run", "--detectors", "ETD"], "'ETD'"),
         (["train", "STACK", "run", "--variant", "unet"], "choose one of sensor3d_ice"),
-        (["train", "STACK", "run", "--set", "crop=[256, 256]"], "no larger than the slices"),
+        (["train", "STACK", "run"], "no larger than the slices"),
         (["train", "STACK", "run", "--processes", "0"], "processes 0: must be 1 or more"),
         (["train", "STACK", "run", "--processes", "3"], "batch_size 4 and 3 processes"),
         (["train", "STACK", "run", "--tracking", "wandb"], "choose mlflow"),

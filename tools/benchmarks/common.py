@@ -11,7 +11,6 @@ from monai_app.files import atomic_file
 
 TINY_UNET = [
     "features=[8,16,32,64,64,8]",
-    "patch=1",
     "crop=[96,96]",
     "window=[256,256]",
     "validation_block=64",

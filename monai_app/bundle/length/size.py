@@ -92,24 +92,8 @@ def cheapest_size(bundle: str, stacks: Sequence[Stack], settings: Mapping[str, A
         settings: that the user chose.
     """
     config = read_config(template_path(bundle) / "configs" / "train.yaml")
-    name = next(iter(sizes_by_work(bundle, config)))
-    return name, fitting_settings(bundle, name, stacks, settings)
-
-
-def fitting_settings(bundle: str, size: str, stacks: Sequence[Stack], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings with the crop of a size, limited to the slices, where they have none.
-
-    Args:
-        bundle: name of a bundle of the package.
-        size: name of one of its sizes.
-        stacks: the training stacks.
-        settings: that the user chose.
-    """
-    config, laid = (
-        read_config(template_path(bundle) / "configs" / "train.yaml"),
-        read_overlays([size_path(bundle, size)]),
-    )
-    return {"crop": fitting_crop(laid, config, stacks), **settings}
+    name, size = next(iter(sizes_by_work(bundle, config).items()))
+    return name, {"crop": fitting_crop(size, {**config, **settings}, stacks), **settings}
 
 
 def larger_size(
