@@ -32,7 +32,7 @@ from monai_app.stack.label_images.registry import check_replaceable, clear_unuse
 from monai_app.stack.label_images.resumable import Result, finished_as, in_progress
 from monai_app.stack.mask import Mask
 
-ENGINE = {"cpu": 1, "cuda": 2}
+ENGINE = {"cpu": 2, "cuda": 2}
 """Version of the arithmetic by device: results of another version are not resumed, because rounding may differ."""
 
 PLAN = "plan.json"

@@ -35,16 +35,27 @@ class Layer(ABC):
     outside: ClassVar[float | None] = 0.0
     """What it takes rows outside the source for; see `Fetch`."""
 
+    step: ClassVar[int] = 1
+    """It makes a multiple of so many rows at a time, but for the last ones."""
+
+    scratch: ClassVar[float] = 0.0
+    """Memory that it takes for itself, over that of the rows it reads and makes."""
+
     sources: tuple[int, ...]
     target: int
     height: Window = SAME
     width: Window = SAME
 
-    def rows(self, fetch: Fetch, first: int, stop: int) -> Tensor:
-        """Make rows ``first`` to ``stop``: (rows, columns, channels), dense or a view of a source."""
-        low, high = self.height.reads(first, stop)
-        parts = (fetch(source, low, high, self.outside) for source in self.sources)  # one by one, for the cache's sake
-        return self.compute(parts, first - low * self.height.up, stop - first)
+    def window(self, place: int) -> Window:
+        """Return the window along the rows in one of the sources."""
+        return self.height
+
+    def rows(self, fetch: Fetch, first: int, stop: int, height: int) -> Tensor:
+        """Make rows ``first`` to ``stop`` of all ``height``: (rows, columns, channels), dense or a view of a source."""
+        spans = (self.window(place).reads(first, stop) for place in range(len(self.sources)))
+        # one by one, for the cache's sake
+        parts = (fetch(source, *span, self.outside) for source, span in zip(self.sources, spans, strict=True))
+        return self.compute(parts, first - self.height.reads(first, stop)[0] * self.height.up, stop - first)
 
     @abstractmethod
     def compute(self, parts: Iterator[Tensor], skipped: int, count: int) -> Tensor:
@@ -65,6 +76,7 @@ class Convolution(Layer):
         weight: (out channels, in channels, kernel rows, kernel columns).
         bias: (out channels,).
         groups: of channels.
+        adds: whether the first source is not convolved: the result is added to it, in place, as nothing else reads it.
         relu: whether a ReLU follows.
         packed: the kernels for oneDNN's fused convolution, for each source those of its channels; the weight is then a
             mere shape. Empty if they are not packed.
@@ -73,8 +85,12 @@ class Convolution(Layer):
     weight: Tensor
     bias: Tensor | None
     groups: int = 1
+    adds: bool = False
     relu: bool = False
     packed: tuple[Tensor, ...] = ()
+
+    def window(self, place: int) -> Window:
+        return SAME if self.adds and place == 0 else self.height
 
     @property
     def geometry(self) -> onednn.Geometry:
@@ -85,8 +101,10 @@ class Convolution(Layer):
     def compute(self, parts: Iterator[Tensor], skipped: int, count: int) -> Tensor:
         if self.packed:
             images = map(as_image, parts)
-            return as_rows(onednn.convolve(images, self.packed, self.bias, self.geometry, self.relu))
+            return as_rows(onednn.convolve(images, self.packed, self.bias, self.geometry, self.relu, self.adds))
+        added = as_image(next(parts)) if self.adds else None
         made = torch.conv2d(as_image(torch.cat(list(parts), 2)), self.weight, self.bias, *self.geometry, self.groups)
+        made = made if added is None else made.add_(added)
         return as_rows(made.relu_() if self.relu else made)
 
     def pack(self, channels: Sequence[int]) -> "Convolution":

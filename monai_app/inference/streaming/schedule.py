@@ -63,8 +63,13 @@ class Schedule:
         advanced = False
         for layer in self._layers:
             first, height = self.made[layer.target], self.heights[layer.target]
-            ready = min(layer.height.ready(self.made[source], self.heights[source]) for source in layer.sources)
-            stop = min(ready, first + -(-limit * height // self._height))
+            ready = min(
+                layer.window(place).ready(self.made[source], self.heights[source])
+                for place, source in enumerate(layer.sources)
+            )
+            stop = min(ready, first + max(-(-limit * height // self._height), layer.step))
+            if stop < height:
+                stop -= (stop - first) % layer.step
             if stop > first:
                 advanced = True
                 self.made[layer.target] = stop
@@ -75,5 +80,10 @@ class Schedule:
         """The first row of a map that is still needed, or the first that is not made yet."""
         made = self.made
         waiting = [layer for layer in self.readers[number] if made[layer.target] < self.heights[layer.target]]
-        needed = [layer.height.reads(made[layer.target], made[layer.target] + 1)[0] for layer in waiting]
+        needed = [
+            layer.window(place).reads(made[layer.target], made[layer.target] + 1)[0]
+            for layer in waiting
+            for place, source in enumerate(layer.sources)
+            if source == number
+        ]
         return min(max(min(needed, default=made[number]), 0), made[number])
