@@ -235,6 +235,8 @@ class Segmentation:
         return [tile for tile in tiles if tile.number not in result.done]
 
     def _announce(self, stack: Stack, plan: Plan, estimate: Estimate, result: Result) -> None:
+        if self.precision == "bfloat16":
+            _log.warning("precision bfloat16 changed 1 to 3 of 1000 labels of trained networks; float32 changes none")
         _log.info("%s", estimate.describe())
         free = shutil.disk_usage(stack.path).free
         if estimate.disk > free:

@@ -31,7 +31,7 @@ class Doubling(Layer):
     Attributes:
         height: `DOUBLING`.
         width: likewise.
-        corners: the convolution of 2 x 2 pixels that makes (2 rows, 2 columns, out channels), as its channels. It has no
+        corners: the convolution of 2 x 2 pixels that makes (2 rows, 2 columns, out channels) as its channels; it has no
             sources and target of its own.
         border: what the outermost pixels have more than the others: (3, 3, out channels), for first, inner and last
             rows and columns. None is nothing.
