@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from monai_app.inference.streaming.layers import BlockConvTranspose, Convolution, Fetch, Layer
 from monai_app.inference.streaming.window import Window
+from monai_app.inference.streaming.winograd import winograd
 
 DOUBLING = Window.transposed(4, 2, 1)
 """The window of a doubling transposed convolution."""
@@ -40,6 +41,18 @@ class Doubling(Layer):
     corners: Convolution
     border: Tensor | None = None
 
+    @property
+    def step(self) -> int:
+        return 2 * self.corners.step
+
+    @property
+    def scratch(self) -> float:
+        return 1 + self.corners.scratch
+
+    def reads(self, place: int, first: int, stop: int) -> tuple[int, int]:
+        low, high = super().reads(place, first, stop)
+        return self.corners.reads(0, low + 1, high)
+
     def rows(self, fetch: Fetch, first: int, stop: int, height: int) -> Tensor:
         made = super().rows(fetch, first, stop, height)
         if self.border is None:
@@ -54,7 +67,8 @@ class Doubling(Layer):
         return made
 
     def compute(self, parts: Iterator[Tensor], skipped: int, count: int) -> Tensor:
-        found = self.corners.compute(parts, 0, 0)
+        above, cut = (skipped + 1) // 2, (skipped + 1) % 2  # the first corner's first row is not wanted, or it is
+        found = self.corners.compute(parts, above, (cut + count + 1) // 2)
         height, width, channels = found.shape[0], found.shape[1] - 1, found.shape[2] // 4
         corners = found.view(height, width + 1, 2, 2 * channels)
         made = found.new_empty(height, 2, 2 * width * channels)
@@ -63,7 +77,7 @@ class Doubling(Layer):
         inner.copy_(corners[:, 1:-1].transpose(1, 2))
         made[:, :, :channels] = corners[:, 0, :, channels:]
         made[:, :, -channels:] = corners[:, -1, :, :channels]
-        return made.view(2 * height, 2 * width, channels)[skipped - 1 :][:count]
+        return made.view(2 * height, 2 * width, channels)[cut:][:count]
 
 
 def doubling(weight: Tensor, bias: Tensor | None) -> dict[str, Any]:
@@ -86,7 +100,7 @@ def doubling(weight: Tensor, bias: Tensor | None) -> dict[str, Any]:
         weight=kernel.contiguous(memory_format=torch.channels_last),
         bias=None if bias is None else bias.repeat(4),
     )
-    return {"height": DOUBLING, "width": DOUBLING, "corners": corners.pack([inward])}
+    return {"height": DOUBLING, "width": DOUBLING, "corners": winograd(corners, [inward]) or corners.pack([inward])}
 
 
 def join_doublings(layers: Sequence[Layer], shapes: list[tuple[int, int, int]], outputs: Sequence[int]) -> list[Layer]:

@@ -35,27 +35,36 @@ class Layer(ABC):
     outside: ClassVar[float | None] = 0.0
     """What it takes rows outside the source for; see `Fetch`."""
 
-    step: ClassVar[int] = 1
-    """It makes a multiple of so many rows at a time, but for the last ones."""
-
-    scratch: ClassVar[float] = 0.0
-    """Memory that it takes for itself, over that of the rows it reads and makes."""
-
     sources: tuple[int, ...]
     target: int
     height: Window = SAME
     width: Window = SAME
 
+    @property
+    def step(self) -> int:
+        """Rows that it makes together, at most its first and last ones being fewer."""
+        return 1
+
+    @property
+    def scratch(self) -> float:
+        """Memory that it takes for itself, over that of the rows it reads and makes."""
+        return 0.0
+
     def window(self, place: int) -> Window:
         """Return the window along the rows in one of the sources."""
         return self.height
 
+    def reads(self, place: int, first: int, stop: int) -> tuple[int, int]:
+        """Return the first and the stop row that it fetches of one of the sources."""
+        return self.window(place).reads(first, stop)
+
     def rows(self, fetch: Fetch, first: int, stop: int, height: int) -> Tensor:
         """Make rows ``first`` to ``stop`` of all ``height``: (rows, columns, channels), dense or a view of a source."""
-        spans = (self.window(place).reads(first, stop) for place in range(len(self.sources)))
+        spans = (self.reads(place, first, stop) for place in range(len(self.sources)))
         # one by one, for the cache's sake
         parts = (fetch(source, *span, self.outside) for source, span in zip(self.sources, spans, strict=True))
-        return self.compute(parts, first - self.height.reads(first, stop)[0] * self.height.up, stop - first)
+        low, _ = self.reads(len(self.sources) - 1, first, stop)
+        return self.compute(parts, first - low * self.height.up, stop - first)
 
     @abstractmethod
     def compute(self, parts: Iterator[Tensor], skipped: int, count: int) -> Tensor:

@@ -108,7 +108,7 @@ class RowStream:
             for step in schedule.push(rows):
                 layer, made = step.layer, (step.stop - step.first) * row_bytes[step.layer.target]
                 # The sources' rows are gathered for the layer, beside where they are kept and what is made of them.
-                spans = [layer.window(place).reads(step.first, step.stop) for place in range(len(layer.sources))]
+                spans = [layer.reads(place, step.first, step.stop) for place in range(len(layer.sources))]
                 gathered = sum(
                     (high - low) * row_bytes[source] for source, (low, high) in zip(layer.sources, spans, strict=True)
                 )

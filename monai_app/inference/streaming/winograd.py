@@ -11,13 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from math import prod
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from monai_app.device import onednn
-from monai_app.inference.streaming.layers import Convolution, Fetch, as_image
+from monai_app.inference.streaming.layers import Convolution, as_image
 from monai_app.inference.streaming.window import Window
 
 _ROWS = 4
@@ -26,8 +25,8 @@ _ROWS = 4
 _POINTS = {3: (1, -1, 2, -2, 0), 2: (1, -1, 2, 0)}
 """Points by rows of the kernel, beside infinity; the first is 1, where a bias counts alike for all rows."""
 
-_FEWEST = 64
-"""Channels of a source and of the result; of fewer, taking rows to the points and back takes as long as it saves."""
+_SAVED = 80
+"""Multiplications to be saved per value that is taken to a point or back; below, that takes as long as it saves."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,17 +37,24 @@ class WinogradConvolution(Convolution):
         points: for each point the packed kernels for each source.
     """
 
-    step: ClassVar[int] = _ROWS
-    scratch: ClassVar[float] = 1.5
-
     points: tuple[tuple[Tensor, ...], ...]
 
-    def rows(self, fetch: Fetch, first: int, stop: int, height: int) -> Tensor:
-        def fetch_blocks(source: int, low: int, high: int, outside: float | None) -> Tensor:
-            return fetch(source, low, high if self.adds and source == self.sources[0] else high + extra, outside)
+    @property
+    def step(self) -> int:
+        return _ROWS
 
-        extra = (first - stop) % _ROWS
-        return super().rows(fetch_blocks, first, stop, height)
+    @property
+    def scratch(self) -> float:
+        return 1.5
+
+    def reads(self, place: int, first: int, stop: int) -> tuple[int, int]:
+        spare = 0 if self.adds and place == 0 else (first - stop) % _ROWS
+        # The rows that a block lacks are beyond the map, which has no others at its first or its last block.
+        return (
+            self.window(place).reads(first - spare, stop)
+            if first == 0
+            else self.window(place).reads(first, stop + spare)
+        )
 
     def compute(self, parts: Iterator[Tensor], skipped: int, count: int) -> Tensor:
         added = next(parts) if self.adds else None
@@ -56,7 +62,7 @@ class WinogradConvolution(Convolution):
         blocks = -(-count // _ROWS)
         images = [_to_points(part, blocks, to_points) for part in parts]
         values = [self._at(images, point) for point in range(len(self.points))]
-        made = _from_points(values, from_points)[:count]
+        made = _from_points(values, from_points)[skipped - self.height.padding :][:count]
         made = made if added is None else made.add_(added)
         return made.relu_() if self.relu else made
 
@@ -73,9 +79,9 @@ def winograd(layer: Convolution, channels: Sequence[int]) -> WinogradConvolution
         layer: the layer, not packed.
         channels: of the sources that are convolved.
     """
-    wide = min(layer.weight.shape[0], *channels) >= _FEWEST
     fits = layer.height.kernel in _POINTS and layer.height == Window(layer.height.kernel, padding=1)
-    if not (wide and fits and layer.groups == 1 and layer.weight.dtype == torch.float32):
+    plain = layer.groups == 1 and layer.weight.dtype == torch.float32
+    if not (fits and plain and _saved(layer.weight.shape) >= _SAVED):
         return None
     _, kernel_to_points, _ = _transforms(layer.height.kernel)
     kernels = torch.einsum("pk,oikx->poix", kernel_to_points, layer.weight.double()).unsqueeze(3).float()
@@ -84,6 +90,13 @@ def winograd(layer: Convolution, channels: Sequence[int]) -> WinogradConvolution
         return None
     known = {field.name: getattr(layer, field.name) for field in fields(layer)}
     return WinogradConvolution(**known | {"weight": layer.weight.to("meta"), "points": points})
+
+
+def _saved(shape: Sequence[int]) -> float:
+    """Multiplications that are saved per value that is taken to a point or back."""
+    outward, inward, kernel, _ = shape
+    share = (len(_POINTS[kernel]) + 1) / _ROWS
+    return prod(shape) * (1 - share / kernel) / (share * (inward + outward))
 
 
 @cache

@@ -36,11 +36,8 @@ def pushes(height: int, stripe: int) -> list[int]:
 
 def reads(step: Step) -> list[tuple[int, int, int]]:
     """Number of each source and the rows that a step reads, some of which may lie outside of it."""
-    windows = map(step.layer.window, range(len(step.layer.sources)))
-    return [
-        (source, *window.reads(step.first, step.stop))
-        for source, window in zip(step.layer.sources, windows, strict=True)
-    ]
+    places = enumerate(step.layer.sources)
+    return [(source, *step.layer.reads(place, step.first, step.stop)) for place, source in places]
 
 
 def counted_by_rows(made: RowStream, height: int, width: int, stripe: int) -> int:
@@ -124,6 +121,9 @@ class Watched(Layer):
 
     def window(self, place: int) -> Window:
         return self.layer.window(place)
+
+    def reads(self, place: int, first: int, stop: int) -> tuple[int, int]:
+        return self.layer.reads(place, first, stop)
 
     def rows(self, fetch: Fetch, first: int, stop: int, height: int) -> Tensor:
         made = self.layer.rows(fetch, first, stop, height)

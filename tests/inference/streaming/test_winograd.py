@@ -4,6 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from monai_app.inference.streaming.doubling import Doubling
+from monai_app.inference.streaming.layers import BlockMaxPool
 from monai_app.inference.streaming.lowering import lower_to_row_stream
 from monai_app.inference.streaming.schedule import Schedule
 from monai_app.inference.streaming.winograd import WinogradConvolution
@@ -18,8 +20,8 @@ class Wide(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.first = nn.Conv2d(64, 64, 3, padding=1)
-        self.second = nn.Conv2d(128, 72, (3, 5), padding=(1, 2))
-        self.up = nn.ConvTranspose2d(72, 64, 2, 2)
+        self.second = nn.Conv2d(128, 144, (3, 5), padding=(1, 2))
+        self.up = nn.ConvTranspose2d(144, 64, 2, 2)
         self.last = nn.Conv2d(128, 64, 3, padding=1)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
@@ -49,7 +51,9 @@ def network() -> nn.Module:
 @torch.no_grad()
 def test_rows_in_any_stripes_are_those_of_plain_convolutions(network: nn.Module, height: int) -> None:
     made = lower_to_row_stream(network, 1, 64, 8)
-    assert sum(isinstance(layer, WinogradConvolution) for layer in made.layers) == 3
+    assert [type(layer) for layer in made.layers if not isinstance(layer, BlockMaxPool)] == [
+        *(WinogradConvolution, WinogradConvolution, Doubling, WinogradConvolution)
+    ]
     (image,) = random_images(1, 64, height, 6, torch.float32)
     expected = network(image)
     exact = [values.double() for values in expected]
@@ -62,11 +66,28 @@ def test_rows_in_any_stripes_are_those_of_plain_convolutions(network: nn.Module,
 def test_a_block_of_rows_is_made_when_it_is_full(network: nn.Module) -> None:
     made = lower_to_row_stream(network, 1, 64, 8)
     schedule = Schedule(made.inputs, made.layers, 22)
-    steps = [step for rows in [2] * 11 for step in schedule.push(rows) if isinstance(step.layer, WinogradConvolution)]
-    rows: dict[int, list[int]] = {step.layer.target: [] for step in steps}
-    for step in steps:
+    rows: dict[int, list[int]] = {layer.target: [] for layer in made.layers}
+    for step in (step for _ in range(11) for step in schedule.push(2)):
         rows[step.layer.target].append(step.stop - step.first)
-    assert all(made == [4, 4, 4, 4, 4, 2] for made in rows.values())
+    for layer in made.layers:
+        assert sum(rows[layer.target]) == schedule.heights[layer.target]
+        if isinstance(layer, (WinogradConvolution, Doubling)):
+            first, *inner, last = rows[layer.target]
+            assert set(inner) <= {layer.step}
+            assert max(first, last) <= layer.step == (8 if isinstance(layer, Doubling) else 4)
+
+
+@torch.no_grad()
+def test_blocks_end_where_the_blocks_before_them_let_them(network: nn.Module) -> None:
+    """A block is made in the pass in which its last row can be made, so that no rows wait for it to be filled."""
+    made = lower_to_row_stream(network, 1, 64, 8)
+    schedule = Schedule(made.inputs, made.layers, 64)
+    for pushed_rows in range(8, 64, 8):
+        for _ in schedule.push(8):
+            pass
+        for layer in made.layers:
+            scale = schedule.heights[layer.target] / 64
+            assert pushed_rows * scale - schedule.made[layer.target] <= 3
 
 
 @pytest.mark.parametrize(
@@ -77,7 +98,7 @@ def test_a_block_of_rows_is_made_when_it_is_full(network: nn.Module) -> None:
         nn.Conv2d(64, 64, 3, padding=1, groups=2),
         nn.Conv2d(64, 64, 5, padding=2),
         nn.Conv2d(64, 64, 1),
-        nn.Conv2d(64, 56, 3, padding=1),  # too narrow to be worth it
+        nn.Conv2d(64, 32, 3, padding=1),  # too narrow to be worth it
         nn.Conv2d(64, 64, 3, padding=1).double(),
     ],
 )
