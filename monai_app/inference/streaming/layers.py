@@ -42,7 +42,7 @@ class Layer(ABC):
 
     @property
     def step(self) -> int:
-        """Rows that it makes together, at most its first and last ones being fewer."""
+        """Rows that it makes together; its first and its last ones may be fewer."""
         return 1
 
     @property

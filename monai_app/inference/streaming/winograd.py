@@ -80,7 +80,7 @@ def winograd(layer: Convolution, channels: Sequence[int]) -> WinogradConvolution
         channels: of the sources that are convolved.
     """
     fits = layer.height.kernel in _POINTS and layer.height == Window(layer.height.kernel, padding=1)
-    plain = layer.groups == 1 and layer.weight.dtype == torch.float32
+    plain = layer.groups == 1 and layer.weight.dtype == torch.float32 and layer.weight.device.type == "cpu"
     if not (fits and plain and _saved(layer.weight.shape) >= _SAVED):
         return None
     _, kernel_to_points, _ = _transforms(layer.height.kernel)

@@ -105,3 +105,9 @@ def test_blocks_end_where_the_blocks_before_them_let_them(network: nn.Module) ->
 def test_others_stay_plain(convolution: nn.Conv2d) -> None:
     (layer,) = lower_to_row_stream(Alone(convolution), 1, 64, 8).layers
     assert not isinstance(layer, WinogradConvolution)
+
+
+def test_other_devices_have_their_own() -> None:
+    with torch.device("meta"):
+        (layer,) = lower_to_row_stream(Alone(nn.Conv2d(64, 64, 3, padding=1)), 1, 64, 8).layers
+    assert not isinstance(layer, WinogradConvolution)
