@@ -73,7 +73,7 @@ class Doubling(Layer):
         corners = found.view(height, width + 1, 2, 2 * channels)
         made = found.new_empty(height, 2, 2 * width * channels)
         # The first corner's right pixel is the first column; all others lie two by two.
-        inner = made[:, :, channels:-channels].unflatten(2, (width - 1, 2 * channels))
+        inner = made[:, :, channels:-channels].view(height, 2, width - 1, 2 * channels)
         inner.copy_(corners[:, 1:-1].transpose(1, 2))
         made[:, :, :channels] = corners[:, 0, :, channels:]
         made[:, :, -channels:] = corners[:, -1, :, :channels]

@@ -118,13 +118,13 @@ def _to_points(rows: Tensor, blocks: int, transform: Tensor) -> Tensor:
     made = rows.new_empty(transform.shape[0], blocks, width * channels)
     for block, source in enumerate(rows.flatten(1).unfold(0, transform.shape[0], _ROWS)):
         torch.mm(transform, source.T, out=made[:, block])
-    return made.unflatten(2, (width, channels))
+    return made.view(-1, blocks, width, channels)
 
 
 def _from_points(values: Sequence[Tensor], transform: Tensor) -> Tensor:
     """Take images (1, channels, blocks, columns) at each point back to rows."""
     _, channels, blocks, width = values[0].shape
-    every = torch.cat(values).permute(0, 2, 3, 1).flatten(2)
+    every = torch.cat(list(values)).permute(0, 2, 3, 1).flatten(2)
     made = every.new_empty(blocks, _ROWS, width * channels)
     for block, target in enumerate(made):
         torch.mm(transform, every[:, block], out=target)
