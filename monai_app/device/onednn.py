@@ -46,7 +46,12 @@ def pack(weight: Tensor, channels: Sequence[int], geometry: Geometry) -> tuple[T
 
 
 def convolve(
-    images: Iterator[Tensor], kernels: Sequence[Tensor], bias: Tensor | None, geometry: Geometry, relu: bool
+    images: Iterator[Tensor],
+    kernels: Sequence[Tensor],
+    bias: Tensor | None,
+    geometry: Geometry,
+    relu: bool,
+    adds: bool = False,
 ) -> Tensor:
     """Convolve one image (1, C, H, W) after the other and add up, which saves concatenating them.
 
@@ -56,13 +61,18 @@ def convolve(
         bias: (out channels,).
         geometry: of the convolution.
         relu: whether a ReLU follows.
+        adds: whether the first image is not convolved: all is added to it, in place.
     """
     stride, padding, dilation = map(list, geometry)
     options: Any = (padding, stride, dilation, 1)
     start, add = torch.ops.mkldnn._convolution_pointwise, torch.ops.mkldnn._convolution_pointwise_.binary
-    first, *others = kernels
-    result: Tensor = start(next(images), first, bias, *options, "relu" if relu and not others else "none", [], "")
-    for place, kernel in enumerate(others, 1):
-        activation = "relu" if relu and place == len(others) else None
-        add(result, next(images), kernel, None, *options, "add", 1.0, activation, [], "")
+    result: Tensor | None = next(images) if adds else None
+    for place, (image, kernel) in enumerate(zip(images, kernels, strict=True), 1):
+        activation = "relu" if relu and place == len(kernels) else None
+        if result is None:
+            result = start(image, kernel, bias, *options, activation or "none", [], "")
+        else:
+            add(result, image, kernel, bias, *options, "add", 1.0, activation, [], "")
+        bias = None
+    assert result is not None
     return result

@@ -33,7 +33,7 @@ from monai_app.stack.label_images.registry import check_replaceable, clear_unuse
 from monai_app.stack.label_images.resumable import Result, finished_as, in_progress
 from monai_app.stack.mask import Mask
 
-ENGINE = {"cpu": 1, "cuda": 2}
+ENGINE = {"cpu": 2, "cuda": 2}
 """Version of the arithmetic by device: results of another version are not resumed, because rounding may differ."""
 
 PLAN = "plan.json"
@@ -236,6 +236,8 @@ class Segmentation:
         return [tile for tile in tiles if tile.number not in result.done]
 
     def _announce(self, stack: Stack, plan: Plan, slices: Sequence[int], estimate: Estimate, result: Result) -> None:
+        if self.precision == "bfloat16":
+            _log.warning("precision bfloat16 changed 1 to 3 of 1000 labels of trained networks; float32 changes none")
         what = f"{counted(len(slices), 'slice')} of {stack.path.name}"
         _log.info("segmenting %s with %s on %s: %s", what, self.model.name, self.device, estimate.describe())
         free = shutil.disk_usage(stack.path).free

@@ -124,6 +124,9 @@ def test_precisions_that_are_unknown_or_slow_are_refused(monkeypatch: pytest.Mon
         ({}, False),
         ({"amx_bf16": True}, True),
         ({"avx512_bf16": True}, False),
+        ({"avx512_bf16": True, "cpu_name": "Intel(R) Xeon(R) Processor"}, False),
+        ({"avx512_bf16": True, "cpu_name": "AMD EPYC"}, True),
+        ({"avx512_bf16": False, "cpu_name": "AMD EPYC"}, False),
         ({"avx2": True}, False),
     ):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda features=features: features, raising=False)

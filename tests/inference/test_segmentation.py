@@ -349,11 +349,14 @@ def test_ctrl_c_is_a_message_and_the_next_run_goes_on(stack: Stack, tmp_path: Pa
     assert_exact(labels_of(stack, "net"), model, stack)
 
 
-def test_bfloat16_is_close(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bfloat16_is_close_and_says_what_it_costs(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     model = model_of(tmp_path / "run")
     expected = whole_labels(model, stack)
     monkeypatch.setattr(precision, "has_bfloat16", lambda device: True)  # it computes everywhere, if not fast
     segmentation(model, stack, precision="bfloat16").run()
+    assert "bfloat16 changed 1 to 3 of 1000 labels" in caplog.text
     assert 0.97 < (labels_of(stack, "net") == expected).mean() < 1
 
 

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from monai_app.inference.streaming.capture import Graph, NotStreamableError, Value
+from monai_app.inference.streaming.doubling import join_doublings
 from monai_app.inference.streaming.layers import Concatenation, Convolution, Layer
 from monai_app.inference.streaming.rows import RowStream
+from monai_app.inference.streaming.winograd import winograd
 
 Maps = int | tuple[int, ...]
 """A map's number; the numbers of maps that are concatenated."""
@@ -103,13 +105,15 @@ class Builder:
         for number in map(self.number, self._graph.outputs):
             own = number not in (*inputs, *outputs)  # otherwise a copy, because every output needs its own layer
             outputs.append(number if own else self.add(Concatenation, [number], self.shapes[number][0]))
-        layers = tuple(self._packed(layer) for layer in self.layers)
+        joined = join_doublings(self.layers, self.shapes, outputs)
+        layers = tuple(self._packed(layer) for layer in joined)
         return RowStream(inputs, tuple(outputs), layers, tuple(channels for channels, *_ in self.shapes))
 
     def _packed(self, layer: Layer) -> Layer:
         if not isinstance(layer, Convolution):
             return layer
-        return layer.pack([self.shapes[source][0] for source in layer.sources])
+        channels = [self.shapes[source][0] for source in layer.sources[layer.adds :]]
+        return winograd(layer, channels) or layer.pack(channels)
 
     def _new(self, shape: tuple[int, ...]) -> int:
         _, channels, rows, columns = shape

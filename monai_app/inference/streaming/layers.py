@@ -40,10 +40,30 @@ class Layer(ABC):
     height: Window = SAME
     width: Window = SAME
 
-    def rows(self, fetch: Fetch, first: int, stop: int) -> Tensor:
-        """Make rows ``first`` to ``stop``: (rows, columns, channels), dense or a view of a source."""
-        low, high = self.height.reads(first, stop)
-        parts = (fetch(source, low, high, self.outside) for source in self.sources)  # one by one, for the cache's sake
+    @property
+    def step(self) -> int:
+        """Rows that it makes together; its first and its last ones may be fewer."""
+        return 1
+
+    @property
+    def scratch(self) -> float:
+        """Memory that it takes for itself, over that of the rows it reads and makes."""
+        return 0.0
+
+    def window(self, place: int) -> Window:
+        """Return the window along the rows in one of the sources."""
+        return self.height
+
+    def reads(self, place: int, first: int, stop: int) -> tuple[int, int]:
+        """Return the first and the stop row that it fetches of one of the sources."""
+        return self.window(place).reads(first, stop)
+
+    def rows(self, fetch: Fetch, first: int, stop: int, height: int) -> Tensor:
+        """Make rows ``first`` to ``stop`` of all ``height``: (rows, columns, channels), dense or a view of a source."""
+        spans = (self.reads(place, first, stop) for place in range(len(self.sources)))
+        # one by one, for the cache's sake
+        parts = (fetch(source, *span, self.outside) for source, span in zip(self.sources, spans, strict=True))
+        low, _ = self.reads(len(self.sources) - 1, first, stop)
         return self.compute(parts, first - low * self.height.up, stop - first)
 
     @abstractmethod
@@ -65,6 +85,7 @@ class Convolution(Layer):
         weight: (out channels, in channels, kernel rows, kernel columns).
         bias: (out channels,).
         groups: of channels.
+        adds: whether the first source is not convolved: the result is added to it, in place, as nothing else reads it.
         relu: whether a ReLU follows.
         packed: the kernels for oneDNN's fused convolution, for each source those of its channels; the weight is then a
             mere shape. Empty if they are not packed.
@@ -73,8 +94,12 @@ class Convolution(Layer):
     weight: Tensor
     bias: Tensor | None
     groups: int = 1
+    adds: bool = False
     relu: bool = False
     packed: tuple[Tensor, ...] = ()
+
+    def window(self, place: int) -> Window:
+        return SAME if self.adds and place == 0 else self.height
 
     @property
     def geometry(self) -> onednn.Geometry:
@@ -85,8 +110,10 @@ class Convolution(Layer):
     def compute(self, parts: Iterator[Tensor], skipped: int, count: int) -> Tensor:
         if self.packed:
             images = map(as_image, parts)
-            return as_rows(onednn.convolve(images, self.packed, self.bias, self.geometry, self.relu))
+            return as_rows(onednn.convolve(images, self.packed, self.bias, self.geometry, self.relu, self.adds))
+        added = as_image(next(parts)) if self.adds else None
         made = torch.conv2d(as_image(torch.cat(list(parts), 2)), self.weight, self.bias, *self.geometry, self.groups)
+        made = made if added is None else made.add_(added)
         return as_rows(made.relu_() if self.relu else made)
 
     def pack(self, channels: Sequence[int]) -> "Convolution":

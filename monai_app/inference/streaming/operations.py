@@ -11,6 +11,7 @@ from torch import Tensor
 
 from monai_app.inference.streaming.builder import Builder, Maps
 from monai_app.inference.streaming.capture import Node, NotStreamableError, Value
+from monai_app.inference.streaming.doubling import DOUBLING, Doubling, doubling
 from monai_app.inference.streaming.layers import (
     AveragePool,
     BilinearUpsample,
@@ -96,8 +97,10 @@ def _transposed(
     builder: Builder, source: int, weight: Tensor, bias: Tensor | None, windows: dict[str, Window], groups: int
 ) -> int:
     inward, outward, down, across = weight.shape
-    blocks = weight.device.type == "cpu" and groups == 1  # elsewhere a kernel a row takes longer than what it computes
-    if not blocks or list(windows.values()) != [Window.transposed(size, size) for size in (down, across)]:
+    on_cpu = weight.device.type == "cpu" and groups == 1  # elsewhere a kernel a row takes longer than what it computes
+    if on_cpu and list(windows.values()) == [DOUBLING, DOUBLING]:
+        return builder.add(Doubling, [source], outward, **doubling(weight, None if bias is None else bias.detach()))
+    if not on_cpu or list(windows.values()) != [Window.transposed(size, size) for size in (down, across)]:
         channels = outward * groups
         return builder.add(ConvTranspose, [source], channels, **windows, weight=weight, bias=bias, groups=groups)
     kernels = weight.permute(2, 0, 3, 1).reshape(down, inward, across * outward).contiguous()

@@ -86,7 +86,7 @@ class RowStream:
                     maps[number].add(rows)
             for step in schedule.push(stripe[0].shape[0]):
                 target = step.layer.target
-                rows = step.layer.rows(fetch, step.first, step.stop)
+                rows = step.layer.rows(fetch, step.first, step.stop, schedule.heights[target])
                 if target in self.outputs:
                     yield self.outputs.index(target), step.first, rows
                 if target in maps:
@@ -107,10 +107,12 @@ class RowStream:
             held += sum(rows * row_bytes[number] for number in self.inputs if schedule.readers[number])
             for step in schedule.push(rows):
                 layer, made = step.layer, (step.stop - step.first) * row_bytes[step.layer.target]
-                low, high = layer.height.reads(step.first, step.stop)
                 # The sources' rows are gathered for the layer, beside where they are kept and what is made of them.
-                gathered = sum((high - low) * row_bytes[source] for source in layer.sources)
-                peak = max(peak, held + gathered + made)
+                spans = [layer.reads(place, step.first, step.stop) for place in range(len(layer.sources))]
+                gathered = sum(
+                    (high - low) * row_bytes[source] for source, (low, high) in zip(layer.sources, spans, strict=True)
+                )
+                peak = max(peak, held + int((gathered + made) * (1 + layer.scratch)))
                 held += made if schedule.readers[layer.target] else 0
                 for source, row in step.kept_from.items():
                     held -= (row - kept_from[source]) * row_bytes[source]

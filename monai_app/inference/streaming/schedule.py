@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from monai_app.inference.streaming.layers import Layer
 
+_LONG = 1000
+"""Times the height of an image, which is more than any window."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -47,6 +50,7 @@ class Schedule:
         for layer in layers:
             for source in dict.fromkeys(layer.sources):
                 self.readers[source].append(layer)
+        self._behind = self._count_behind()
 
     def push(self, rows: int) -> Iterator[Step]:
         """Give the steps that ``rows`` more rows of the inputs allow; each is to be done before the next is asked for.
@@ -63,8 +67,14 @@ class Schedule:
         advanced = False
         for layer in self._layers:
             first, height = self.made[layer.target], self.heights[layer.target]
-            ready = min(layer.height.ready(self.made[source], self.heights[source]) for source in layer.sources)
-            stop = min(ready, first + -(-limit * height // self._height))
+            ready = min(
+                layer.window(place).ready(self.made[source], self.heights[source])
+                for place, source in enumerate(layer.sources)
+            )
+            stop = min(ready, first + max(-(-limit * height // self._height), layer.step))
+            if stop < height:
+                behind = self._behind[layer.target]
+                stop = (stop + behind) // layer.step * layer.step - behind
             if stop > first:
                 advanced = True
                 self.made[layer.target] = stop
@@ -75,5 +85,24 @@ class Schedule:
         """The first row of a map that is still needed, or the first that is not made yet."""
         made = self.made
         waiting = [layer for layer in self.readers[number] if made[layer.target] < self.heights[layer.target]]
-        needed = [layer.height.reads(made[layer.target], made[layer.target] + 1)[0] for layer in waiting]
+        needed = [
+            layer.reads(place, made[layer.target], made[layer.target] + 1)[0]
+            for layer in waiting
+            for place, source in enumerate(layer.sources)
+            if source == number
+        ]
         return min(max(min(needed, default=made[number]), 0), made[number])
+
+    def _count_behind(self) -> dict[int, int]:
+        """Rows by which each map stays behind what its layers are given, however long the images go on.
+
+        Blocks of rows that end as much before a multiple of their rows can be made in the same pass.
+        """
+        long = 2 * _LONG
+        made = dict.fromkeys(self._inputs, _LONG * self._height)
+        for layer in self._layers:
+            made[layer.target] = min(
+                layer.window(place).ready(made[source], long * self.heights[source])
+                for place, source in enumerate(layer.sources)
+            )
+        return {number: _LONG * self.heights[number] - rows for number, rows in made.items()}

@@ -52,10 +52,10 @@ class Window:
         return ((height - 1) * self.up + self.extra + 2 * self.padding - self.span) // self.stride + 1
 
     def ready(self, rows: int, height: int) -> int:
-        """Rows that can be made of the first ``rows`` of the source's ``height``; between, a multiple of ``up``."""
+        """Rows that can be made of the first ``rows`` of the source's ``height``."""
         if rows == height:
             return self.rows_out(height)
-        return max(((rows * self.up - 1 + self.padding - self.span) // self.stride + 1) // self.up * self.up, 0)
+        return max((rows * self.up - 1 + self.padding - self.span) // self.stride + 1, 0)
 
     def reads(self, first: int, stop: int) -> tuple[int, int]:
         """First and stop row of the source that rows ``first`` to ``stop`` are made of; they may lie outside it."""

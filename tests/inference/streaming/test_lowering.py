@@ -195,7 +195,9 @@ def test_concatenated_maps_are_concatenated_where_others_read_them() -> None:
         (nn.ConvTranspose2d(2, 3, 2, 2), "BlockConvTranspose"),
         (nn.ConvTranspose2d(2, 3, (2, 3), (2, 3)), "BlockConvTranspose"),
         (nn.ConvTranspose2d(2, 4, 2, 2, groups=2), "ConvTranspose"),
-        (nn.ConvTranspose2d(2, 3, 4, 2, 1), "ConvTranspose"),
+        (nn.ConvTranspose2d(2, 3, 4, 2, 1), "Doubling"),
+        (nn.ConvTranspose2d(2, 3, 4, 2, 1, bias=False), "Doubling"),
+        (nn.ConvTranspose2d(2, 3, 4, 2, 2), "ConvTranspose"),
     ],
 )
 def test_fast_kernels_are_for_windows_that_do_not_overlap(module: nn.Module, kernel: str) -> None:

@@ -15,6 +15,7 @@ from monai_app.inference.streaming.layers import Fetch, Layer
 from monai_app.inference.streaming.lowering import lower_to_row_stream
 from monai_app.inference.streaming.rows import RowStream
 from monai_app.inference.streaming.schedule import Schedule, Step
+from monai_app.inference.streaming.window import Window
 from monai_app.networks.protocol import as_sequence
 from tests.inference.examples import DETECTORS, SLICES, STRIDE
 from tests.zoo import network_of
@@ -33,9 +34,10 @@ def pushes(height: int, stripe: int) -> list[int]:
     return [min(stripe, height - start) for start in range(0, height, stripe)]
 
 
-def in_map(layer: Layer, step: Step, height: int) -> range:
-    low, high = layer.height.reads(step.first, step.stop)
-    return range(max(low, 0), min(high, height))
+def reads(step: Step) -> list[tuple[int, int, int]]:
+    """Number of each source and the rows that a step reads, some of which may lie outside of it."""
+    places = enumerate(step.layer.sources)
+    return [(source, *step.layer.reads(place, step.first, step.stop)) for place, source in places]
 
 
 def counted_by_rows(made: RowStream, height: int, width: int, stripe: int) -> int:
@@ -57,8 +59,7 @@ def counted_by_rows(made: RowStream, height: int, width: int, stripe: int) -> in
         held = sum(
             max(count - first_rows.get(number, count), 0) * row_bytes[number] for number, count in rows_made.items()
         )
-        low, high = event.layer.height.reads(event.first, event.stop)
-        gathered = sum((high - low) * row_bytes[source] for source in event.layer.sources)
+        gathered = sum((high - low) * row_bytes[source] for source, low, high in reads(event))
         new = (event.stop - event.first) * row_bytes[event.layer.target]
         peak = max(peak, held + gathered + new)
         rows_made[event.layer.target] = event.stop
@@ -71,8 +72,8 @@ def still_read(events: list[int | Step], heights: dict[int, int]) -> list[dict[i
     found = []
     for event in reversed(events):
         if isinstance(event, Step):
-            reads = {number: in_map(event.layer, event, heights[number]).start for number in event.layer.sources}
-            first |= {number: min(row, first.get(number, row)) for number, row in reads.items()}
+            for number, low, _ in reads(event):
+                first[number] = min(max(low, 0), first.get(number, heights[number]))
         found.append(dict(first))
     return found[::-1]
 
@@ -101,10 +102,9 @@ def test_every_row_is_made_once_of_rows_that_are_there(
             assert step.first == there[step.layer.target] < step.stop
             share = rows * schedule.heights[step.layer.target] / (height * stride)
             assert step.stop - step.first < share + 1
-            for source in step.layer.sources:
-                needed = in_map(step.layer, step, schedule.heights[source])
-                assert kept[source] <= needed.start
-                assert needed.stop <= there[source]
+            for source, low, high in reads(step):
+                assert kept[source] <= max(low, 0)
+                assert min(high, schedule.heights[source]) <= there[source]
             there[step.layer.target] = step.stop
             assert all(kept[source] <= row <= there[source] for source, row in step.kept_from.items())
             kept.update(step.kept_from)
@@ -119,8 +119,14 @@ class Watched(Layer):
     alive: list[StorageWeakRef]
     stored: list[int]
 
-    def rows(self, fetch: Fetch, first: int, stop: int) -> Tensor:
-        made = self.layer.rows(fetch, first, stop)
+    def window(self, place: int) -> Window:
+        return self.layer.window(place)
+
+    def reads(self, place: int, first: int, stop: int) -> tuple[int, int]:
+        return self.layer.reads(place, first, stop)
+
+    def rows(self, fetch: Fetch, first: int, stop: int, height: int) -> Tensor:
+        made = self.layer.rows(fetch, first, stop, height)
         self.alive.append(StorageWeakRef(made.untyped_storage()))
         storages = {reference.cdata: reference for reference in self.alive if not reference.expired()}
         self.alive[:] = storages.values()
