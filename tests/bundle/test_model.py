@@ -223,7 +223,8 @@ def test_a_network_of_ones_own_needs_trust(run: Path, tmp_path: Path) -> None:
     ran = tmp_path / "ran"
     (run / "mine.py").write_text(
         "import pathlib\nfrom monai.networks.nets import BasicUNet\n"
-        f"pathlib.Path({str(ran)!r}).touch()\nclass Mine(BasicUNet):\n    def __init__(self, network, patch, **more):\n        super().__init__(**more)\n"
+        f"pathlib.Path({str(ran)!r}).touch()\nclass Mine(BasicUNet):\n"
+        "    def __init__(self, network, patch, **more):\n        super().__init__(**more)\n"
     )
     for name in ("train.yaml", "inference.yaml"):
         put(run, name, "network_def/_target_", "mine.Mine")
