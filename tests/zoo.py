@@ -15,7 +15,7 @@ from monai.bundle import ConfigParser
 from monai.networks.nets import BasicUNet, BasicUNetPlusPlus, DynUNet, FlexibleUNet, SegResNet, UNet
 from torch import Tensor, nn
 
-from monai_app.networks import on_patches, Sensor3D, batch_normalised
+from monai_app.networks import Sensor3D, batch_normalised, on_patches
 from tests.conftest import CHECKOUT
 
 WIDTH = 4

@@ -19,7 +19,8 @@ DETECTORS, PHASES = 2, 3
 
 HALOS = {
     "unet": 96, "sensor3d": 40, "Sensor3D middle": 36, "Sensor3D all": 22, "BasicUNetPlusPlus": 96, "UNet": 8,
-    "UNet residual": 24, "AttentionUnet": 16, "SegResNet": 32, "SegResNet deconv": 28, "DynUNet": 20, "UNet on patches": 8,
+    "UNet residual": 24, "AttentionUnet": 16, "SegResNet": 32, "SegResNet deconv": 28, "DynUNet": 20,
+    "UNet on patches": 8,
 }  # fmt: skip
 """Pixels to read around a tile, as measured when the network came into the zoo."""
 
