@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MOST_STRIDE = 1024
 """In pixels: 10 levels of downsampling."""
 
+_ON_PATCHES = "monai_app.networks.on_patches"
+
 _BYTES_A_WEIGHT = 20
 """Bytes per weight in float32: weight, running average, gradient and AdamW's two moments."""
 
@@ -63,7 +65,7 @@ def check_network(config: Mapping[str, Any]) -> ModelSpec:
         ) from error
     check_logits(network.train(), spec)
     network_def: dict[str, Any] = parser.ref_resolver.items["network_def"].get_config()  # type: ignore[no-untyped-call]
-    return spec.replaced(definition=_definition(network_def))
+    return spec.replaced(definition=_definition(_without_patches(network_def)))
 
 
 def _definition(config: Mapping[str, Any]) -> Definition | None:
@@ -73,6 +75,14 @@ def _definition(config: Mapping[str, Any]) -> Definition | None:
     except TypeError:
         return None
     return Definition(name=str(config["_target_"]), arguments=arguments)
+
+
+def _without_patches(network: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the definition of a network on patches of one pixel as the network's own, which earlier versions wrote."""
+    if network.get("_target_") != _ON_PATCHES or network.get("patch") != 1:
+        return dict(network)
+    own = {name: value for name, value in network.items() if name not in ("network", "patch")}
+    return {**own, "_target_": network["network"]}
 
 
 def check_logits(network: "nn.Module", spec: ModelSpec) -> None:
@@ -118,16 +128,19 @@ def check_agrees(config: Mapping[str, Any], spec: ModelSpec, path: Path) -> None
     pairs = [(name, config[name], value) for name, value in known.items() if name in config]
     if spec.definition is not None and isinstance(config.get("network_def"), dict):
         built = {"_target_": spec.definition.name, **spec.definition.arguments}
-        for name in sorted({*built, *config["network_def"]}):
-            found = config["network_def"].get(name, "left out")
-            found = config.get(found[1:], found) if isinstance(found, str) and found.startswith("@") else found
-            pairs.append((f"network_def::{name}", found, built.get(name, "left out")))
+        given = _without_patches({name: _looked_up(value, config) for name, value in config["network_def"].items()})
+        for name in sorted({*built, *given}):
+            pairs.append((f"network_def::{name}", given.get(name, "left out"), built.get(name, "left out")))
     for name, found, own in pairs:
         if is_plain(found) and found != own:
             raise ConfigError(
                 f"{path}: {name} is {found!r} but metadata.json describes a model with {own!r}, to which the weights "
                 "belong; make the config agree"
             )
+
+
+def _looked_up(value: Any, config: Mapping[str, Any]) -> Any:
+    return config.get(value[1:], value) if isinstance(value, str) and value.startswith("@") else value
 
 
 def _check_stride(stride: int) -> None:

@@ -73,7 +73,8 @@ def _described(run: Path, config: Mapping[str, Any]) -> ModelSpec | None:
     network = config.get("network_def")
     for template in template_paths():
         own = read_config(template / "configs" / "train.yaml")
-        if isinstance(network, dict) and network.get("_target_") == own["network_def"]["_target_"]:
+        known = (own["network_def"]["_target_"], own["network_def"].get("network"))  # the latter in earlier versions
+        if isinstance(network, dict) and network.get("_target_") in known:
             return check_network({**own, **plain_settings(config, own)})
     return spec
 

@@ -223,7 +223,8 @@ def test_a_network_of_ones_own_needs_trust(run: Path, tmp_path: Path) -> None:
     ran = tmp_path / "ran"
     (run / "mine.py").write_text(
         "import pathlib\nfrom monai.networks.nets import BasicUNet\n"
-        f"pathlib.Path({str(ran)!r}).touch()\nclass Mine(BasicUNet): pass\n"
+        f"pathlib.Path({str(ran)!r}).touch()\nclass Mine(BasicUNet):\n"
+        "    def __init__(self, network, patch, **more):\n        super().__init__(**more)\n"
     )
     for name in ("train.yaml", "inference.yaml"):
         put(run, name, "network_def/_target_", "mine.Mine")
@@ -292,9 +293,10 @@ def test_bundles_of_earlier_versions_are_applied(
     with zipfile.ZipFile(STATES) as archive:
         archive.extractall(tmp_path, [name for name in archive.namelist() if name.startswith(state)])
     run, today = tmp_path / state, read_config(trained / "configs" / "inference.yaml")
-    settings = {name: today[name] for name in ("phases", "scaling", *today["network_settings"])}
+    network = today["network_settings"].keys() - {"patch"}  # which they had not
+    settings = {name: today[name] for name in ("phases", "scaling", *network)}
     apply_settings([run / "configs" / f"{name}.yaml" for name in ("train", "inference")], settings)
-    description = {"phases": settings["phases"], "settings": {name: today[name] for name in today["network_settings"]}}
+    description = {"phases": settings["phases"], "settings": {name: today[name] for name in network}}
     for name in ("mean", "std"):
         description[f"channel_{name}"] = [today["scaling"][each][name] for each in today["detectors"]] * 3
     if KEY in json.loads((run / "configs" / "metadata.json").read_text()):
