@@ -106,8 +106,9 @@ def _ingested(
     """Return the images as a temporary stack, after checking that model and settings fit."""
     from monai_app.bundle.segment import check_settings
 
-    spec = chosen.model.spec.reading(settings.stand_ins)
-    sample = check_sample(describe_images(images, spec.detectors, voxel, report))
+    spec = chosen.model.spec
+    read = spec.reading(settings.stand_ins).detectors
+    sample = check_sample(describe_images(images, read, voxel, report, names=spec.detectors))
     spec.check_dtype(sample.dtype, images)
     _check_fits(settings, (sample.slices, *sample.plane_shape))
     check_settings(chosen.model, store.path, settings, sample.slices)
@@ -119,7 +120,8 @@ def _segment(stack: Stack, chosen: "Applicable", settings: "Applied", tiffs: Pat
     from monai_app.bundle.stacks import warn_if_unfamiliar
     from monai_app.inspection import warn_of_faults
 
-    warn_if_unfamiliar(chosen.model.spec.reading(settings.stand_ins), stack)
+    settings = settings.model_copy(update={"stand_ins": {}})  # the stack's detectors are called as the model's
+    warn_if_unfamiliar(chosen.model.spec, stack)
     warn_of_faults(stack)
     files.remove_tree(tiffs)  # left by a call that was stopped before it moved them
     name = segment(chosen.model, stack.path, _name_of(chosen, settings), settings)

@@ -83,6 +83,15 @@ def test_a_packed_model_gives_the_labels_of_ingest_and_segment(
     assert not [path for path in images.rglob("*") if path.name.startswith(".")]
 
 
+def test_detectors_may_be_read_from_subfolders_with_other_names(
+    trained: Path, images: Path, expected: dict[str, bytes], tmp_path: Path
+) -> None:
+    (images / "ICE").rename(images / "(ICE)")
+    (images / "TLD").rename(images / "SE2 detector [B]")
+    target = segment_images(trained, images, tmp_path / "labels", voxel_nm=VOXEL, detectors={"TLD": "SE2 detector [B]"})
+    assert contents(target) == expected
+
+
 def test_a_stopped_call_is_resumed(
     trained: Path,
     images: Path,

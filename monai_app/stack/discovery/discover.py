@@ -12,8 +12,8 @@ from monai_app.io.sources import Source
 from monai_app.names import is_printable
 from monai_app.stack.discovery.labels import LabelFacts, look_at_labels
 from monai_app.stack.discovery.listing import list_images
-from monai_app.stack.discovery.naming import different_names, group_files, is_label_name
-from monai_app.stack.discovery.units import Unit, slices_of_one, units_of
+from monai_app.stack.discovery.naming import Group, different_names, group_files, is_label_name
+from monai_app.stack.discovery.units import Unit, in_colour, slices_of_one, units_of
 from monai_app.stack.ingestion.agreement import check_agreement
 from monai_app.stack.ingestion.description import VoxelDescription
 from monai_app.stack.ingestion.slice_index import SliceIndex
@@ -102,14 +102,30 @@ def _units(paths: Sequence[Path], found: Discovery) -> list[Unit]:
     listed = list_images(paths)
     for folder, files in listed.items():
         named = len(paths) > 1 if folder in paths else any(folder.is_relative_to(path) for path in paths)
+        colour = list[Group]()
         for group in slices_of_one(folder, group_files(folder, files)):
             try:
                 units += units_of(folder, group, named_by_folder=named)
             except AppError as error:
+                if all(map(in_colour, group.files)):
+                    colour.append(group)
+                    continue
                 lone = len(group.files) == 1 and len(listed) > 1
                 (found.left_out if lone else found.problems).append(str(error))
+        if colour:
+            apart = len(listed) > 1 and (is_label_name(folder.name) or all(len(group.files) == 1 for group in colour))
+            (found.left_out if apart else found.problems).append(_colour_images(colour))
     found.left_out += found.problems if not any(not unit.label_name for unit in units) else []
     return units
+
+
+def _colour_images(groups: Sequence[Group]) -> str:
+    files = [file for group in groups for file in group.files]
+    others = f" and {len(files) - 1} more" if len(files) > 1 else ""
+    return (
+        f"{files[0]}{others}: in colour; labels in colours are imported after ingest with 'monai-app annotate "
+        "STORE --from FOLDER'; images of a detector must be grey, so convert them to 8-bit or 16-bit grey"
+    )
 
 
 def _name(images: Sequence[Unit], found: Discovery) -> None:

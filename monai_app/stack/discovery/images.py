@@ -1,7 +1,7 @@
 """Describing a folder of images to segment, in the form of a sample."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,16 +18,22 @@ from monai_app.stack.ingestion.voxel_size import uncertain_size
 
 
 def describe_images(
-    folder: Path, detectors: Sequence[str], voxel: Voxel | None = None, report: Report = lambda line: None
+    folder: Path,
+    detectors: Sequence[str],
+    voxel: Voxel | None = None,
+    report: Report = lambda line: None,
+    *,
+    names: Sequence[str] | None = None,
 ) -> SampleDescription:
     """Describe the images of the given detectors, without annotations.
 
     Args:
-        folder: with a ``sample.yaml``; or with a subfolder for each detector, called like it, whatever the case; or of
-            one detector, with its images.
-        detectors: names of the required detectors.
+        folder: with a ``sample.yaml``; or with a subfolder for each detector, called like it, whatever the case, or so
+            that `detector_name` makes its name of it; or of one detector, with its images.
+        detectors: the required detectors, or their subfolders.
         voxel: voxel size, if the files do not contain it.
         report: called with what was found, line by line.
+        names: of the detectors in the description, in the same order; None for ``detectors``.
 
     Returns:
         The description, with these detectors in this order.
@@ -38,8 +44,9 @@ def describe_images(
         StackError: there are no images, or none is usable.
     """
     folder = Path(os.path.abspath(folder))  # noqa: PTH100  # links stay links
+    names = detectors if names is None else names
     if (folder / DESCRIPTION).is_file():
-        return _described(folder, detectors, voxel, report)
+        return _described(folder, dict(zip(names, detectors, strict=True)), voxel, report)
     found, units = _found(folder, detectors, report)
     _check_clear(found, folder)
     missing = [axis for axis in "zyx" if axis not in found.sizes]
@@ -49,30 +56,31 @@ def describe_images(
             f"{uncertain_size(found.sources)}; give the distances between slices, rows and columns: voxel_nm "
             "(--voxel-nm Z,Y,X)"
         )
-    entries = {name: unit.entry.model_dump(exclude_none=True) for name, unit in units.items()}
+    entries = {name: unit.entry.model_dump(exclude_none=True) for name, unit in zip(names, units, strict=True)}
     content = {"name": folder.name, "detectors": entries, "voxel_nm": {} if voxel is None else voxel.model_dump()}
     return validated(SampleDescription, content, str(folder), context=folder)
 
 
-def _described(folder: Path, detectors: Sequence[str], voxel: Voxel | None, report: Report) -> SampleDescription:
+def _described(folder: Path, detectors: Mapping[str, str], voxel: Voxel | None, report: Report) -> SampleDescription:
+    """The description in the folder, of some detectors: name -> name in it."""
     path = folder / DESCRIPTION
     if voxel is not None:
         raise ConfigError(
             f"voxel_nm (--voxel-nm): {path} describes the images; write 'voxel_nm' there, or leave it out"
         )
     description = read_description(folder, report)
-    missing = [name for name in detectors if name not in description.detectors]
+    missing = [own for own in detectors.values() if own not in description.detectors]
     if missing:
         raise ConfigError(
             f"{path} describes {', '.join(description.detectors)}, but the model needs {', '.join(missing)}; add it "
             "there, or replace it by another detector (--detector)"
         )
-    chosen = {name: description.detectors[name] for name in detectors}
+    chosen = {name: description.detectors[own] for name, own in detectors.items()}
     return description.model_copy(update={"detectors": chosen, "annotations": None})
 
 
-def _found(folder: Path, detectors: Sequence[str], report: Report) -> tuple[Discovery, dict[str, Unit]]:
-    """What the images are, and those of each detector."""
+def _found(folder: Path, detectors: Sequence[str], report: Report) -> tuple[Discovery, list[Unit]]:
+    """What the images are, and those of each detector, in order."""
     folders = _subfolders(folder, detectors)
     if folders is None:
         found = discover([folder], report)
@@ -82,23 +90,22 @@ def _found(folder: Path, detectors: Sequence[str], report: Report) -> tuple[Disc
                 f"{folder} contains images of {units[0].name}, but the model needs {detectors[0]}; to replace it, add "
                 f"--detector {detectors[0]}={units[0].name}; if these are images of {detectors[0]}, {_remedy(folder)}"
             )
-        return found, {detectors[0]: _only(units, folder)}
+        return found, [_only(units, folder)]
     found = discover(folders, report)
-    below = {
-        name: [unit for unit in found.detectors.values() if unit.entry.source.is_relative_to(path)]
-        for name, path in zip(detectors, folders, strict=True)
-    }
-    chosen = {name: _only(below[name], path) for name, path in zip(detectors, folders, strict=True)}
-    for name, path in zip(detectors, folders, strict=True):
-        _check_recorded(chosen[name], name, path, detectors)
+    chosen = [
+        _only([unit for unit in found.detectors.values() if unit.entry.source.is_relative_to(path)], path)
+        for path in folders
+    ]
+    for unit, name, path in zip(chosen, detectors, folders, strict=True):
+        _check_recorded(unit, name, path, detectors)
     return found, chosen
 
 
 def _check_recorded(unit: Unit, name: str, subfolder: Path, detectors: Sequence[str]) -> None:
     """Refuse a subfolder whose files record another detector of the model, or one that has its own subfolder."""
     beside = [entry.name for entry in subfolder.parent.iterdir() if entry.is_dir() and entry != subfolder]
-    others = {other.casefold() for other in (*detectors, *beside)} - {name.casefold()}
-    if wrong := [own for own in unit.recorded if detector_name(own).casefold() in others]:
+    others = {_folded(other) for other in (*detectors, *beside)} - {_folded(name)}
+    if wrong := [own for own in unit.recorded if _folded(own) in others]:
         raise ConfigError(
             f"{subfolder} contains images of {', '.join(wrong)}, by their metadata, but must contain those of {name}; "
             f"rename or swap the subfolders; if these are images of {name}, {_remedy(subfolder.parent)}"
@@ -110,8 +117,10 @@ def _subfolders(folder: Path, detectors: Sequence[str]) -> list[Path] | None:
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     subfolders = {entry.name: entry for entry in entries if entry.is_dir()}
     found = [_called(name, subfolders) for name in detectors]
-    if all(found):
-        return [path for path in found if path is not None]
+    paths = [path for path in found if path is not None]
+    if len(paths) == len(found):
+        _check_different(paths, detectors)
+        return paths
     if len(detectors) == 1 and any(entry.is_file() and find_format(entry) for entry in entries):
         return None
     missing = [name for name, path in zip(detectors, found, strict=True) if path is None]
@@ -122,10 +131,30 @@ def _subfolders(folder: Path, detectors: Sequence[str]) -> list[Path] | None:
     )
 
 
-def _called(name: str, subfolders: dict[str, Path]) -> Path | None:
-    """The subfolder of a name, or the only one that differs from it in case alone."""
-    alike = [path for other, path in subfolders.items() if other.casefold() == name.casefold()]
-    return subfolders.get(name, alike[0] if len(alike) == 1 else None)
+def _check_different(paths: Sequence[Path], detectors: Sequence[str]) -> None:
+    twice = [path for path in paths if paths.count(path) > 1]
+    if twice:
+        raise ConfigError(
+            f"{twice[0]} would be read for two detectors ({', '.join(detectors)}); give each its own subfolder"
+        )
+
+
+def _called(name: str, subfolders: Mapping[str, Path]) -> Path | None:
+    """The subfolder of a name, or the only one that is alike but for case and characters that names cannot have."""
+    if name in subfolders:
+        return subfolders[name]
+    alike = [path for other, path in subfolders.items() if _folded(other) == _folded(name)]
+    if len(alike) > 1:
+        raise ConfigError(
+            f"{alike[0].parent}: the subfolders {' and '.join(path.name for path in alike)} both have the name of the "
+            f"detector {name}; choose one (--detector '{name}={alike[0].name}'), or rename the other"
+        )
+    return alike[0] if alike else None
+
+
+def _folded(name: str) -> str:
+    """A name, for comparing: as `init` writes it, if it names a detector, in lower case."""
+    return (detector_name(name) or name).casefold()
 
 
 def _only(units: Sequence[Unit], folder: Path) -> Unit:

@@ -102,6 +102,14 @@ def units_of(folder: Path, group: Group, *, named_by_folder: bool) -> list[Unit]
     ]
 
 
+def in_colour(path: Path) -> bool:
+    """Whether a file is a colour image that can be read as labels."""
+    try:
+        return format_of(path).open(path, Request(labels=True, painted=True)).painted
+    except StackError:
+        return False
+
+
 def slices_of_one(folder: Path, groups: Sequence[Group]) -> list[Group]:
     """Put images together again that differ in their whole names and hold one plane each: they are not detectors."""
     labels = [group for group in groups if is_label_name(group.word)]

@@ -76,7 +76,7 @@ ROWS: list[Row] = [
         asks("# ? No file contains the voxel size in nm", "# ? What are the names of the phases?", "ICE: "),
     ),
     taken("detectors of different shapes", INIT, asks("# ? detectors ICE and TLD differ: 96 x 80"), other_shape),
-    taken("a colour picture beside the detectors", INIT, asks("# not used: ", "it is a colour image"), colour),
+    taken("a colour picture beside the detectors", INIT, asks("# not used: ", "in colour"), colour),
     taken("the folder of one detector", "init SAMPLE/TLD -o new.yaml", asks("# ? What is the name of this detector?")),
     refused(
         "a description with open questions",

@@ -46,6 +46,12 @@ def in_lower_case(place: Place) -> None:
         path.rename(path.with_name(path.name.lower()))
 
 
+def alike(place: Place) -> None:
+    sample = place.copy("SAMPLE")
+    (sample / "TLD").rename(sample / "(TLD)")
+    shutil.copytree(sample / "(TLD)", sample / "TLD.")
+
+
 def written(place: Place) -> None:
     labels = [tifffile.imread(path) for path in sorted((place.folder / "out").glob("*.tif"))]
     assert len(labels) == 8
@@ -98,6 +104,19 @@ ROWS = [
     refused("images whose files say no voxel size", LINE, "--voxel-nm", make=plain),
     refused("images without one of the model's detectors", LINE, "TLD", "--detector", make=without("TLD")),
     refused("`--detector` that has no subfolder", f"{LINE} --detector TLD=SE", "SE", make=plain),
+    refused(
+        "two subfolders for one detector",
+        f"{LINE} --voxel-nm 20,10,10",
+        "(TLD) and TLD. both",
+        "--detector 'TLD=(TLD)'",
+        make=in_turn(plain, alike),
+    ),
+    refused(
+        "`--detector` with the subfolder of another detector",
+        f"{LINE} --voxel-nm 20,10,10 --detector TLD=ice",
+        "ICE would be read for two detectors",
+        make=plain,
+    ),
     refused(
         "subfolders whose files record each other's detector",
         f"{LINE} --voxel-nm 20,10,10",

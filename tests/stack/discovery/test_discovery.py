@@ -331,7 +331,30 @@ def test_a_damaged_file_of_a_series_is_a_question(tmp_path: Path) -> None:
 def test_a_lone_file_that_is_no_grey_image_is_left_out(tmp_path: Path) -> None:
     two_folders(tmp_path)
     tifffile.imwrite(tmp_path / "overview.tif", np.zeros((9, 9, 3), np.uint8), photometric="rgb")
-    assert re.search(r"^# not used: overview\.tif: it is a colour image", described(tmp_path), re.MULTILINE)
+    assert re.search(r"^# not used: overview\.tif: in colour; .* must be grey", described(tmp_path), re.MULTILINE)
+
+
+@pytest.mark.parametrize("count", [4, 12])
+def test_labels_in_colour_are_left_to_annotate(count: int, tmp_path: Path) -> None:
+    two_folders(tmp_path)
+    (tmp_path / "hand labels").mkdir()
+    for number in range(count):
+        Image.new("RGB", (30, 20), "red").save(tmp_path / "hand labels" / f"s{number:02d} painted.png")
+    lines: list[str] = []
+    found = discover([tmp_path], lines.append)
+    assert list(found.detectors) == ["ICE", "TLD"]
+    assert not found.problems
+    (line,) = [line for line in lines if line.startswith("not used")]
+    assert f"s00 painted.png and {count - 1} more: in colour" in line
+    assert "'monai-app annotate STORE --from FOLDER'" in line
+
+
+def test_a_detector_in_colour_is_a_question(tmp_path: Path) -> None:
+    two_folders(tmp_path)
+    for path in (tmp_path / "TLD").iterdir():
+        tifffile.imwrite(path, np.zeros((20, 30, 3), np.uint8), photometric="rgb")
+    (question,) = [each for each in questions(described(tmp_path)) if "in colour" in each]
+    assert question.startswith("TLD/0000.tif and 4 more: in colour")
 
 
 def test_a_folder_in_which_nothing_is_open_is_ingested_directly(tmp_path: Path) -> None:

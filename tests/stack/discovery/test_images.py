@@ -9,6 +9,7 @@ import tifffile
 
 from monai_app.errors import ConfigError
 from monai_app.stack import SampleDescription, Voxel
+from monai_app.stack.discovery import discover
 from monai_app.stack.discovery.images import describe_images
 from monai_app.stack.ingestion.sample import check_sample
 from tests.stack.samples import SampleFolder, pixels, write_folder
@@ -44,7 +45,28 @@ def test_subfolders_are_the_detectors_that_are_called_alike(tmp_path: Path) -> N
 def test_an_exact_name_counts_before_one_of_another_case(tmp_path: Path) -> None:
     write(tmp_path, "Ice", "ICE")
     assert sources(describe_images(tmp_path, ("ICE",), VOXEL)) == {"ICE": tmp_path / "ICE"}
-    refused(tmp_path, "no subfolder ice", detectors=("ice",))
+    refused(tmp_path, "subfolders ICE and Ice both", "--detector 'ice=ICE'", detectors=("ice",))
+
+
+def test_subfolders_are_found_by_the_names_that_init_makes_of_them(tmp_path: Path) -> None:
+    write(tmp_path, "In-Lens (B)", "SE2 detector", "images")
+    names = tuple(discover([tmp_path]).detectors)
+    assert names[:2] == ("In-Lens_B", "SE2_detector")
+    expected = {"In-Lens_B": tmp_path / "In-Lens (B)", "SE2_detector": tmp_path / "SE2 detector"}
+    assert sources(describe_images(tmp_path, names[:2], VOXEL)) == expected
+    write(tmp_path, "In-Lens [B]")
+    refused(tmp_path, "In-Lens (B) and In-Lens [B] both", "--detector 'In-Lens_B=In-Lens (B)'", detectors=names[:2])
+    (tmp_path / "In-Lens [B]").rename(tmp_path / "In-Lens_B")
+    assert sources(describe_images(tmp_path, ("In-Lens_B",), VOXEL)) == {"In-Lens_B": tmp_path / "In-Lens_B"}
+
+
+def test_a_detector_may_be_read_from_any_subfolder(tmp_path: Path) -> None:
+    write(tmp_path, "In-Lens (B)", "images", "Ä (1)")
+    read = {"ICE": "Ä (1)", "TLD": "images", "SE": "In-Lens (B)"}
+    description = describe_images(tmp_path, tuple(read.values()), VOXEL, names=tuple(read))
+    assert sources(description) == {name: tmp_path / subfolder for name, subfolder in read.items()}
+    assert check_sample(description).slices == 3
+    refused(tmp_path, "In-Lens (B) would be read for two", detectors=("In-Lens (B)", "in-lens_b"))
 
 
 def test_one_detector_may_lie_in_the_folder_itself_or_in_a_file(tmp_path: Path) -> None:
@@ -74,6 +96,8 @@ def test_a_description_in_the_folder_decides(sample: SampleFolder) -> None:
     description = describe_images(folder, ("TLD", "ICE"))
     assert list(description.detectors) == ["TLD", "ICE"]
     assert description.annotations is None
+    renamed = sources(describe_images(folder, ("SE", "ICE"), names=("TLD", "ICE")))
+    assert renamed == {"TLD": folder / "SE", "ICE": folder / "ICE"}
     refused(folder, "--voxel-nm", "sample.yaml")
     refused(folder, "sample.yaml describes ICE, TLD, SE", "BSE", detectors=("BSE",), voxel=None)
 
@@ -82,6 +106,8 @@ def test_subfolders_with_images_of_another_detector_are_refused(tmp_path: Path) 
     for name, recorded in (("ICE", "TLD"), ("TLD", "ICE"), ("SE", "InLens")):
         write(tmp_path, name, extratags=[(34682, "s", 0, f"[Detectors]\nName={recorded}\n", True)])
     refused(tmp_path, f"{tmp_path / 'ICE'} contains images of TLD", "swap the subfolders", "sample.yaml")
+    refused(tmp_path, f"{tmp_path / 'ICE'} contains images of TLD", detectors=("ICE",))
+    (tmp_path / "TLD").rename(tmp_path / "(TLD)")
     refused(tmp_path, f"{tmp_path / 'ICE'} contains images of TLD", detectors=("ICE",))
     assert sources(describe_images(tmp_path, ("SE",), VOXEL)) == {"SE": tmp_path / "SE"}  # another name of it
     refused(tmp_path / "SE", "contains images of InLens", "--detector SE=InLens", "sample.yaml", detectors=("SE",))
