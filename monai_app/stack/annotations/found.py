@@ -87,8 +87,8 @@ class Found:
             remedies.append(
                 "if edges are soft (anti-aliased, scaled or saved as JPEG), paint with a hard pencil and save as PNG"
             )
-        if opaque := [number for number in ordered[:_SHOWN] if number >= 0]:
-            given = zip(self._proposed(kind), opaque, strict=False)
+        if opaque := [number for number in ordered if number >= 0]:
+            given = zip(self._proposed(kind), opaque if len(ordered) <= _SHOWN else opaque[:1], strict=False)
             options = (f"--colour {shlex.quote(f'{name}={shown(number)}')}" for name, number in given)
             remedies.append(f"give each, e.g. {' '.join(options)}")
         return f"{rule}; {'; otherwise '.join(remedies)}"
@@ -103,12 +103,13 @@ class Found:
         if kind.table.get(0) == UNLABELLED:
             known.pop(0, None)  # is so by default
         mapping = known | dict(zip(ordered[:_SHOWN], self._proposed(kind), strict=False))
-        option = shlex.quote(",".join(f"{value}={name}" for value, name in sorted(mapping.items())))
+        entries = [f"{value}={name}" for value, name in sorted(mapping.items())]
+        option = shlex.quote(",".join([*entries, "..."] if len(ordered) > _SHOWN else entries))
         return f"{rule}; use only these, or give all, e.g. --mapping {option}"
 
     def _rule(self, kind: _Kind, what: str, names: Sequence[str], text: Callable[[int], str]) -> str:
         """Say which values have no phase, and those of the phases."""
-        listed = names[:_SHOWN] + ([f"{len(names) - _SHOWN} more"] if len(names) > _SHOWN else [])
+        listed = list(names[:_SHOWN]) + ([f"{len(names) - _SHOWN} more"] if len(names) > _SHOWN else [])
         together = " and ".join(filter(None, (", ".join(listed[:-1]), listed[-1])))
         phases = (
             " ".join([phase.name, *(text(value) for value, of in kind.table.items() if of == phase.value)])
