@@ -32,7 +32,7 @@ _Rgb = Annotated[
     tuple[Byte, Byte, Byte],
     Field(strict=False),
     BeforeValidator(_from_hex),
-    WithJsonSchema({"type": "string", "pattern": "^#[0-9a-fA-F]{6}$"}),  # as people write it
+    WithJsonSchema({"type": "string", "pattern": "^#[0-9a-fA-F]{6}$", "examples": ["#56b4e9"]}),  # as people write it
 ]
 
 

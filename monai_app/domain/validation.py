@@ -3,6 +3,7 @@
 A subclass of :class:`Strict` is the declaration; error messages and the output of `schemas` derive from it.
 """
 
+import json
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
@@ -123,7 +124,8 @@ def _rule_and_remedy(place: Place, error: Mapping[str, Any], part: Schema, schem
     kind, value = error["type"], shown(error["input"])
     inside = _dotted(place[:-1])
     if kind == "missing" and place[-1:] == error["loc"][-1:]:
-        return f"{inside}key {str(place[-1])!r} is missing", "add it"
+        example = [f", such as {place[-1]}: {json.dumps(each)}" for each in part.get("examples", [])[:1]]
+        return f"{inside}key {str(place[-1])!r} is missing", "".join(["add it", *example])
     if kind == "extra_forbidden":
         parts = members(find(schema, place[:-1])[1], schema)
         known = [key for each in parts for key in each.get("properties", {})]

@@ -65,3 +65,5 @@ def ingest(
         write_report(stack.alignment, stack.slice_names, align_report)
         typer.echo(f"report: {align_report}")
     typer.echo(f"stack: {stack}")
+    if not stack.phases:
+        typer.echo("no phases: annotations cannot be imported")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from monai_app.errors import AnnotationError
-from monai_app.stack.annotations.editing import Revision, revise
+from monai_app.stack.annotations.editing import Revision, check_phases, revise
 from monai_app.stack.annotations.history import Role
 from monai_app.stack.store import Stack
 
@@ -39,8 +39,9 @@ def slices_of_role(stack: Stack, role: Role) -> tuple[int, ...]:
     """Return the slices to train on, or to test on.
 
     Raises:
-        AnnotationError: there is none.
+        AnnotationError: there is none, or the stack has no phases.
     """
+    check_phases(stack)
     slices = stack.train_slices if role == "train" else stack.test_slices
     if slices:
         return slices

@@ -10,14 +10,9 @@ import numpy.typing as npt
 from monai_app.domain.phase import UNLABELLED, Phase
 from monai_app.errors import AnnotationError, ConfigError
 from monai_app.io.base import Plane, PlaneFile
-from monai_app.io.formats.painted import TRANSPARENT, number_of, shown
+from monai_app.io.formats.painted import DTYPE, TRANSPARENT, number_of
+from monai_app.stack.annotations.found import NOTHING, Found
 from monai_app.stack.ingestion.annotations import Labels, look_up
-
-NOTHING = "unlabelled"
-"""Name of unlabelled pixels in options."""
-
-_SHOWN = 6
-"""Maximum number of values or colours that a message lists."""
 
 
 @dataclass(frozen=True)
@@ -60,36 +55,40 @@ class Meaning:
             _add(numbers, int(found[2], 16), _phase(phases, found[1], "--colour"), f"--colour {entry.strip()}")
         return cls(values, numbers)
 
-    def labels(self, file: PlaneFile, plane: int, pixels: Plane, phases: Sequence[Phase]) -> Labels:
-        """Return the phases of a label plane: (rows, columns), 0 unlabelled.
+    def labels(self, file: PlaneFile, plane: int, pixels: Plane, found: Found) -> Labels | None:
+        """Return the phases of a label plane: (rows, columns), 0 unlabelled; None if a value has no phase.
 
         Args:
             file: its file.
             plane: its index in the file.
             pixels: (rows, columns), its values.
-            phases: the phases of the stack.
+            found: records the values and colours that occur.
 
         Raises:
             ConfigError: values were given for a file with colours, or the other way round.
-            AnnotationError: a value has no phase, or two.
+            AnnotationError: a value has two phases.
         """
-        table = self._table(file, plane, pixels, phases)
-        labels, known = look_up(pixels, table)
-        if not known.all():
-            raise AnnotationError(_unknown(file, pixels[~known], table, phases))
-        return labels
-
-    def _table(self, file: PlaneFile, plane: int, pixels: Plane, phases: Sequence[Phase]) -> dict[int, int]:
-        """Value -> phase, or 0."""
-        if file.painted:
-            if self.values:
-                raise ConfigError("it is a colour image, but --mapping is for values; give --colour instead")
-            return {TRANSPARENT: UNLABELLED, **_own_colours(phases, self.colours)}
         colours = file.colours(plane)
-        if self.colours:
+        if self.colours and not file.painted:
             if colours is None:
                 raise ConfigError("it has values without colours, but --colour is for colours; give --mapping instead")
-            return _by_colour(colours, pixels, _own_colours(phases, self.colours))
+            pixels = np.asarray(_numbers(colours), DTYPE)[pixels]
+        painted = file.painted or bool(self.colours)
+        table = self._colours(found.phases) if painted else self._values(file, colours, pixels, found.phases)
+        labels, known = look_up(pixels, table)
+        found.add(file, pixels, known, table, colours=painted)
+        return labels if known.all() else None
+
+    def _colours(self, phases: Sequence[Phase]) -> dict[int, int]:
+        """Number of a colour -> phase, or 0."""
+        if self.values:
+            raise ConfigError("it is a colour image, but --mapping is for values; give --colour instead")
+        return {TRANSPARENT: UNLABELLED, **_own_colours(phases, self.colours)}
+
+    def _values(
+        self, file: PlaneFile, colours: npt.NDArray[np.uint16] | None, pixels: Plane, phases: Sequence[Phase]
+    ) -> dict[int, int]:
+        """Value -> phase, or 0."""
         named = _by_name(file, phases)
         if self.values:
             _check_names(file, self.values, named, phases)
@@ -131,19 +130,6 @@ def _own_colours(phases: Sequence[Phase], given: Mapping[int, int]) -> dict[int,
     return own | dict(given)
 
 
-def _by_colour(table: npt.NDArray[np.uint16], pixels: Plane, known: Mapping[int, int]) -> dict[int, int]:
-    """Return the phases of the indices into a colour table."""
-    numbers = _numbers(table)
-    found = {index: known.get(numbers[index]) for index in np.unique(pixels).tolist()}
-    unknown = [shown(numbers[index]) for index, phase in found.items() if phase is None]
-    if unknown:
-        raise AnnotationError(
-            f"its colour table contains {', '.join(unknown[:_SHOWN])}, which is not the colour of a phase; give its "
-            f"phase, such as --colour '{NOTHING}={unknown[0]}', or the phases of the values (--mapping)"
-        )
-    return {index: phase for index, phase in found.items() if phase is not None}
-
-
 def _numbers(table: npt.NDArray[np.uint16]) -> list[int]:
     return [number_of((red, green, blue)) for red, green, blue in (table >> 8).T.tolist()]
 
@@ -178,32 +164,3 @@ def _check_colours(table: npt.NDArray[np.uint16] | None, pixels: Plane, phases: 
                 f"the values (--mapping {phase.value}={phase.name}) or the colours (--colour "
                 f"'{other.name}={other.colour}')"
             )
-
-
-def _unknown(
-    file: PlaneFile, unknown: npt.NDArray[np.integer], table: Mapping[int, int], phases: Sequence[Phase]
-) -> str:
-    """Return the message for pixels whose values or colours have no phase."""
-    values, counts = np.unique(unknown, return_counts=True)
-    ordered = values[np.argsort(-counts)].tolist()
-    name = shown if file.painted else lambda value: _named(file, value)
-    found = ", ".join(map(name, ordered[:_SHOWN]))
-    rest = f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else ""
-    pixels = f"{unknown.size} pixel{'s' if unknown.size > 1 else ''}"
-    if not file.painted:
-        listed = ", ".join(f"{phase.value} {phase.name}" for phase in phases)
-        return (
-            f"{found}{rest} ({pixels}) is not a phase; the phases are {listed}: give its phase (--mapping "
-            f"{ordered[0]}={phases[0].name} or {ordered[0]}={NOTHING}), or use only these values"
-        )
-    known = ", ".join(shown(number) for number in table if number >= 0)
-    example = next((number for number in ordered if number >= 0), 0)
-    return (
-        f"colour {found}{rest} ({pixels}) is not that of a phase; the colours of the phases are {known}. If edges are "
-        "soft (anti-aliased, scaled or saved as JPEG), paint with a hard pencil and save as PNG; otherwise give the "
-        f"phase of the colour (--colour '{phases[0].name}={shown(example)}' or '{NOTHING}={shown(example)}')"
-    )
-
-
-def _named(file: PlaneFile, value: int) -> str:
-    return f"segment {file.segments[value]!r} (value {value})" if value in file.segments else f"value {value}"

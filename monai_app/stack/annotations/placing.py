@@ -15,6 +15,7 @@ from monai_app.io.base import Plane
 from monai_app.io.grid import first_voxel
 from monai_app.io.registry import stem
 from monai_app.progress import counted
+from monai_app.stack.annotations.found import Found
 from monai_app.stack.annotations.meaning import Meaning
 from monai_app.stack.ingestion.annotations import Labels, by_file, check_colours, check_shape, plane_name
 from monai_app.stack.ingestion.slice_index import SliceIndex
@@ -93,17 +94,27 @@ class LabelPlanes:
             StackError: a file cannot be read.
         """
         faults, places = Faults(), {plane: z for z, plane in self.planes.items()}
+        found, unclear = Found(self.stack.phases), list[str]()
         for plane, pixels in enumerate(self.source.planes()):
-            with faults.noted(), _named(plane_name(self.source, plane)):
-                labels = self._labels(places[plane], plane, pixels)
+            name = plane_name(self.source, plane)
+            with faults.noted(), _named(name):
+                labels = self._labels(places[plane], plane, pixels, found)
+                if labels is None:
+                    unclear.append(name)
+                    continue
                 if self.chosen and not labels.any():
                     raise AnnotationError("it has no labelled pixel; label some, or leave it out")
                 yield places[plane], labels
+        with faults.noted():
+            found.check(unclear)
         faults.check()
 
-    def _labels(self, z: int, plane: int, pixels: Plane) -> Labels:
+    def _labels(self, z: int, plane: int, pixels: Plane, found: Found) -> Labels | None:
         file, index = (self.source.files[plane], 0) if self.source.is_folder else (self.source.files[0], plane)
-        labels = self._within(z, self.meaning.labels(file, index, pixels, self.stack.phases))
+        meant = self.meaning.labels(file, index, pixels, found)
+        if meant is None:
+            return None
+        labels = self._within(z, meant)
         outside = not 0 <= z < self.stack.shape[0]
         inside = None if outside else self.stack.inside(z, Rect.whole(labels.shape))
         return labels if inside is None else labels * inside

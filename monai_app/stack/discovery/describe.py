@@ -25,12 +25,13 @@ _HEAD = f"""# What monai-app init found. A line that begins with "{MARK}" is a q
 """
 
 
-def describe(found: Discovery, folder: Path) -> str:
+def describe(found: Discovery, folder: Path, *, ask_for_phases: bool = False) -> str:
     """Write a description.
 
     Args:
         found: what was found.
         folder: the folder of the description; paths inside it are written relative to it.
+        ask_for_phases: also if there are no labels, ask for the phases, which images to segment do not need.
 
     Returns:
         YAML. Missing information is a line that starts with ``# ?``; `ingest` refuses a description with such a line.
@@ -44,10 +45,22 @@ def describe(found: Discovery, folder: Path) -> str:
         *_grey(found),
         *_order(found),
         *_annotations(found, folder),
+        *(_UNKNOWN_PHASES if ask_for_phases and not found.labels else ()),
         *(f"# not used: {_line(text)}" for text in found.left_out),
     )
     inside = rf"(?<![^\s'\"(]){re.escape(f'{folder}{os.sep}')}"  # paths in comments and questions too
     return re.sub(inside, "", "\n".join(parts)) + "\n"
+
+
+_UNKNOWN_PHASES = (
+    f"{MARK} Which phases are to be labelled? Uncomment and correct these lines; images that are only "
+    "segmented need none.",
+    "# phases:",
+    *(
+        f'#   - {{value: {value}, name: {name}, colour: "{colour}"}}'
+        for value, name, colour in zip((1, 2), ("pore", "matrix"), _COLOURS, strict=False)
+    ),
+)
 
 
 def questions(description: str) -> list[str]:

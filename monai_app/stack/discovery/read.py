@@ -80,7 +80,7 @@ def write_description(paths: list[Path], target: Path, *, overwrite: bool, repor
         StackError: there are no images.
     """
     _check_target(target, overwrite)
-    text = describe(discover(paths, report), target.absolute().parent)
+    text = describe(discover(paths, report), target.absolute().parent, ask_for_phases=True)
     with atomic_file(target) as partial:
         partial.write_text(text, encoding="utf-8")
     return questions(text)

@@ -111,7 +111,7 @@ ROWS: list[Row] = [
     refused("colours of values", f"{NEW} --colour 'pore=#ff0000'", "--mapping", make=new()),
     refused("a colour in another form", f"{NEW} --colour pore=red", "pore=red", make=new()),
     refused("values of colours", f"{PICTURE} --mapping 1=pore", "--colour", make=painted(*PHASES)),
-    refused("colours that are not phases'", PICTURE, "#ff0000", "hard pencil", make=painted(*OTHERS)),
+    refused("colours that are not phases'", PICTURE, "#ff0000", "--colour", make=painted(*OTHERS)),
     refused(
         "a picture with soft edges",
         f"{PICTURE} --colour 'unlabelled=#000000'",

@@ -1,5 +1,6 @@
 """Annotations from label images that other programs' libraries wrote: 0 pixels differ, and nothing is guessed."""
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -160,11 +161,38 @@ def check_one(done: Imported, z: int = 1) -> None:
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 def test_colours_are_phases(mode: str, suffix: str, bare: Stack, tmp_path: Path) -> None:
     path = png(tmp_path / f"slice_1{suffix}", truth(1), "ffffff" + "ff0000" + HYDRATE[1:], mode=mode)
-    with pytest.raises(AnnotationError, match=r"colour #ffffff, #ff0000 \(\d+ pixels\) is not that of a phase"):
+    with pytest.raises(AnnotationError, match=r"colours #ffffff and #ff0000 \(\d+ pixels\) belong to no phase"):
         given(bare, path)
     with pytest.raises(ConfigError, match="a colour image, but --mapping is for values"):
         given(bare, path, mapping="1=pore")
     check_one(given(bare, path, colours=["pore=#ff0000", "unlabelled=#FFFFFF"]))
+
+
+def test_what_has_no_phase_is_told_once_with_options_that_do(bare: Stack, tmp_path: Path) -> None:
+    """However many files there are, and whichever of them a value is in."""
+    (tmp_path / "painted").mkdir()
+    (tmp_path / "numbers").mkdir()
+    for z, colours in ((1, "0000ff" + "0000ff" + HYDRATE[1:]), (2, "000000" + "0000ff" + HYDRATE[1:])):
+        png(tmp_path / "painted" / f"slice_{z}.png", truth(1), colours, mode="RGB")
+    with pytest.raises(AnnotationError) as caught:
+        given(bare, tmp_path / "painted")
+    (line,) = str(caught.value).splitlines()
+    file, said = line.split(" and 1 more: ")
+    assert Path(file) == tmp_path / "painted" / "slice_1.png"
+    assert re.sub(r"\d+ pixels", "N pixels", said) == (
+        "colours #0000ff and #000000 (N pixels) belong to no phase (pore #20304f, hydrate #c0b090); "
+        "give each, e.g. --colour 'pore=#0000ff' --colour 'unlabelled=#000000'"
+    )
+    options = re.findall(r"--colour '(.*?)'", line)
+    assert given(bare, tmp_path / "painted", colours=options).set == (1, 2)
+    for z, values in ((1, [0, 1, 7]), (2, [9, 1, 7])):
+        tiff(tmp_path / "numbers" / f"slice_{z}.tif", np.array(values, np.uint8)[truth(1)])
+    with pytest.raises(AnnotationError, match="values 7 and 9 ") as caught:
+        given(bare, tmp_path / "numbers")
+    (mapping,) = re.findall("--mapping (.*)", str(caught.value))
+    assert mapping == "1=pore,7=hydrate,9=unlabelled"
+    done = given(bare, tmp_path / "numbers", mapping=mapping, overwrite=True)
+    assert {*done.set, *done.unchanged} == {1, 2}
 
 
 def test_colours_of_the_phases_need_no_word(bare: Stack, tmp_path: Path) -> None:
@@ -179,7 +207,9 @@ def test_colours_count_in_tables_on_request(bare: Stack, tmp_path: Path) -> None
     path = png(tmp_path / "slice_1.png", np.array([2, 0, 1], np.uint8)[truth(1)], PORE[1:] + HYDRATE[1:] + "ffffff")
     with pytest.raises(AnnotationError, match=r"value 1 is that of phase 'pore', but has the colour of 'hydrate'"):
         given(bare, path)
-    with pytest.raises(AnnotationError, match="its colour table contains #ffffff, which is not the colour of a phase"):
+    with pytest.raises(
+        AnnotationError, match=r"colour #ffffff .* phase \(pore #20304f, hydrate .*--colour 'unlabelled=#ffffff'$"
+    ):
         given(bare, path, colours=[f"pore={PORE}"])
     check_one(given(bare, path, colours=["unlabelled=#ffffff"]))
     check_one(given(bare, path, "3", mapping="0=pore,1=hydrate,2=unlabelled"), 3)
@@ -188,7 +218,9 @@ def test_colours_count_in_tables_on_request(bare: Stack, tmp_path: Path) -> None
 def test_soft_edges_are_told_from_colours(bare: Stack, tmp_path: Path) -> None:
     sharp = Image.open(png(tmp_path / "slice_1.png", np.tile(truth(1)[:1] // 2 * 2, (40, 1)), mode="RGB"))
     sharp.resize((30, 40), Image.Resampling.BILINEAR, box=(0, 0, 29, 40)).save(tmp_path / "slice_1.png")
-    with pytest.raises(AnnotationError, match=r"colour #.* and \d+ more \(\d+ pixels\) .*edges are soft .*hard pencil"):
+    with pytest.raises(
+        AnnotationError, match=r"colours #.* and \d+ more \(\d+ pixels\) .*edges are soft .*hard pencil[^#]*#\w{6}'$"
+    ):
         given(bare, tmp_path / "slice_1.png", colours=["unlabelled=#000000"])
     seen = np.zeros((*SHAPE[1:], 4), np.uint8)
     seen[0, 0] = 192, 176, 144, 100
@@ -200,10 +232,11 @@ def test_soft_edges_are_told_from_colours(bare: Stack, tmp_path: Path) -> None:
 def test_values_mean_what_is_said(bare: Stack, tmp_path: Path) -> None:
     path = tiff(tmp_path / "slice_1.tif", np.array([9, 0, 300], np.uint16)[truth(1)])
     with pytest.raises(
-        AnnotationError, match=r"slice_1.tif: value 300, value 9 .*phases are 1 pore, 2 hydrate: give its"
+        AnnotationError,
+        match=r"slice_1.tif: values 300 and 9 .* no phase \(pore 1, hydrate 2\); .* 9=hydrate,300=pore$",
     ):
         given(bare, path)
-    with pytest.raises(AnnotationError, match=r"value 9 \(\d+ pixels\) is not a phase"):
+    with pytest.raises(AnnotationError, match=r"value 9 \(\d+ pixels\) .*--mapping 0=pore,9=unlabelled,300=hydrate$"):
         given(bare, path, mapping="0=pore,300=Hydrate")
     with pytest.raises(ConfigError, match="has values without colours, but --colour is for colours"):
         given(bare, path, colours=["pore=#ffffff"])
@@ -225,7 +258,9 @@ def test_names_in_the_file_count(bare: Stack, tmp_path: Path) -> None:
     header |= {"Segment1_LabelValue": "2", "Segment1_Name": "Segment_2"}
     path = tmp_path / "slice_1.seg.nrrd"
     nrrd.write(str(path), (3 - truth(1)).T[..., None] % 3, header)
-    with pytest.raises(AnnotationError, match=r"segment 'Segment_2' \(value 2\) \(\d+ pixels\) is not a phase"):
+    with pytest.raises(
+        AnnotationError, match=r"value 2 \(segment 'Segment_2'\) \(\d+ pixels\) .*--mapping 1=hydrate,2=pore$"
+    ):
         given(bare, path)
     with pytest.raises(AnnotationError, match="value 1 is named 'hydrate' in the file, but 'pore' in --mapping"):
         given(bare, path, mapping="1=pore,2=hydrate")
@@ -313,7 +348,7 @@ def test_all_faults_of_a_folder_are_told(bare: Stack, tmp_path: Path) -> None:
     folder.mkdir()
     for z, plane in enumerate((truth(1), truth(1) + 1, truth(1) + 2)):
         tiff(folder / f"slice_{z}.tif", plane)
-    with pytest.raises(AnnotationError, match=r"slice_1.tif: value 3 .*\n.*slice_2.tif: value"):
+    with pytest.raises(AnnotationError, match=r"slice_1.tif and 1 more: values 3 and 4 .*pixels"):
         given(bare, folder)
     with pytest.raises(AnnotationError, match="--slice applies to a file"):
         given(bare, folder, 1, 2, 3)

@@ -63,6 +63,13 @@ def test_a_missing_role_is_remedied_by_the_command_that_is_named(stack: Stack) -
     assert slices_of_role(stack.reopened(), "test") == (3,)
 
 
+def test_missing_phases_are_named_before_missing_slices(stack: Stack) -> None:
+    stack = change_annotations(stack, {}, [1, 3, 5, 6])
+    stack.phases = ()
+    with pytest.raises(AnnotationError, match=r"has no phases.*list 'phases' in its description"):
+        slices_of_role(stack, "train")
+
+
 def test_a_stack_without_annotations_has_none_to_move(stack: Stack) -> None:
     stack = change_annotations(stack, {}, [1, 3, 5, 6])
     with pytest.raises(AnnotationError, match=r"no train slice; annotate one \(monai-app annotate .* --role train\)$"):

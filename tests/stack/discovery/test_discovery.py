@@ -133,6 +133,23 @@ def test_labels_beside_images_are_found_with_their_slices(tmp_path: Path) -> Non
     assert "are for training" in asked
 
 
+def test_phases_are_asked_for_without_labels_and_may_be_left_out(tmp_path: Path) -> None:
+    two_folders(tmp_path / "raw")
+    path = tmp_path / "sample.yaml"
+    asked = write_description([tmp_path / "raw"], path, overwrite=False, report=lambda line: None)
+    assert asked[1].startswith("Which phases are to be labelled?")
+    without = answered(path.read_text())
+    path.write_text(without)
+    result = CliRunner().invoke(app, ["ingest", str(path), str(tmp_path / "bare.ome.zarr")])
+    assert result.exit_code == 0, result.output
+    assert result.output.count("no phases: annotations cannot be imported\n") == 1
+    path.write_text(re.sub("^# (?=phases:|  - )", "", without, flags=re.MULTILINE))
+    result = CliRunner().invoke(app, ["ingest", str(path), str(tmp_path / "with.ome.zarr")])
+    assert result.exit_code == 0, result.output
+    assert "no phases" not in result.output
+    assert [phase.name for phase in Stack.open(tmp_path / "with.ome.zarr").phases] == ["pore", "matrix"]
+
+
 def test_segments_of_slicer_have_their_names(tmp_path: Path) -> None:
     a_file_each(tmp_path)
     named = {
@@ -381,7 +398,7 @@ def test_a_folder_with_a_description_is_what_that_says(tmp_path: Path) -> None:
 def test_open_questions_are_refused_with_their_lines(tmp_path: Path) -> None:
     two_folders(tmp_path)
     asked = write_description([tmp_path], tmp_path / "a.yaml", overwrite=False, report=lambda line: None)
-    assert len(asked) == 1
+    assert len(asked) == 2
     with pytest.raises(
         ConfigError, match=r"a\.yaml has open questions.*\nline 5: No file contains the voxel size in nm"
     ):
@@ -394,7 +411,7 @@ def test_the_command_tells_what_it_found_and_overwrites_nothing(tmp_path: Path) 
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
     assert "ICE: 5 slices of 20 x 30 pixels, uint8 (ICE)" in result.output
-    assert "1 open question: answer" in result.output
+    assert "2 open questions: answer" in result.output
     assert "  ICE: ICE\n" in (tmp_path / "sample.yaml").read_text()
     again = CliRunner().invoke(app, words)
     assert isinstance(again.exception, TargetExistsError)

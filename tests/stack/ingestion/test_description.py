@@ -82,7 +82,11 @@ BROKEN = {
     "detector name occurs twice": (["detectors", "ice"], "TLD", "'ICE' and 'ice' are the same name"),
     "phases are a mapping": (["phases"], {"pore": 1}, "phases: .* is not a list"),
     "phase is a name": (["phases"], ["pore"], "phases::0: 'pore' is not a mapping"),
-    "phase without colour": (["phases"], [{"value": 1, "name": "pore"}], "key 'colour' is missing"),
+    "phase without colour": (
+        ["phases"],
+        [{"value": 1, "name": "pore"}],
+        """key 'colour' is missing; add it, such as colour: "#56b4e9\"""",
+    ),
     "path is nobody's": (["detectors", "SE"], "~nobody-here/SE", "cannot be accessed"),
     "path is long": (["detectors", "SE"], "a" * 5000, "cannot be accessed"),
     "colour is null": (["phases", 0, "colour"], None, 'colour: None is not of the form "#rrggbb"'),
