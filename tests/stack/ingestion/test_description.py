@@ -171,7 +171,7 @@ def test_refuses_files_that_are_no_description(tmp_path: Path, content: bytes) -
 
 
 def test_refuses_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="does not exist"):
         SampleDescription.from_yaml(tmp_path / "none.yaml")
     with pytest.raises(ConfigError, match="cannot be read"):
         SampleDescription.from_yaml(tmp_path)
