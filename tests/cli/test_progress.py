@@ -60,6 +60,7 @@ def test_a_stopped_training_closes_its_bar_and_says_how_to_resume(
 def test_a_segmentation_has_a_bar(tiny_stack: Stack, trained: Path, tmp_path: Path) -> None:
     own = shutil.copytree(tiny_stack.path, tmp_path / "own.ome.zarr")
     terminal, stderr = pty.openpty()
+    fcntl.ioctl(stderr, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
     words = [warm.python(), "-m", "monai_app", "segment", own, trained]
     process = subprocess.Popen([*map(str, words)], stdout=subprocess.DEVNULL, stderr=stderr)
     os.close(stderr)

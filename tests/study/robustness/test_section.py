@@ -59,7 +59,7 @@ def test_the_variants_that_lose_least_are_named_with_intervals(
     assert "`unet_ICE_1` loses least, 0.1" in said or "`forest_ICE_1` loses least, 0.1" in said
     assert "`unet_TLD_1` most, 0.393 (0.378 to 0.408)" in said
     assert "not significantly different from the smallest loss: `" in said
-    assert "`unet_TLD_1`" not in said.split("from the lowest")[1].split(";")[0]
+    assert "`unet_TLD_1`" not in said.split("from the smallest loss")[1].split(";")[0]
     assert sum(line.startswith("- gain") for line in made.lines) == 2  # on either side of 1
     (row,) = (row for row in made.rows if (row["variant"], row["artefact"]) == ("unet_ICE_1", "noise"))
     before, after = 900 / 1100, np.mean([share / (2 - share) for share in (0.8, 0.79, 0.78)])
