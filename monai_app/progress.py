@@ -1,6 +1,7 @@
-"""Progress of long work as a callback, so that library code never prints; durations and counts in words."""
+"""Progress of long work as a callback, so that library code never prints; durations, counts and sizes in words."""
 
 import logging
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ Task = Callable[[str], AbstractContextManager[Progress]]
 """Returns the progress callback of a named step."""
 
 _log = logging.getLogger(__name__)
+
+_SCALED_BAR = "{l_bar}{bar}| {n:.1f}/{total:.1f} [{elapsed}<{remaining}, {rate_fmt}]"
 
 
 def silent(done: int, total: int) -> None:
@@ -33,6 +36,13 @@ def duration(seconds: float) -> str:
 def counted(count: int, noun: str) -> str:
     """Format a count of things: ``"1 slice"`` or ``"3 slices"``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def byte_size(count: int) -> str:
+    """Format a number of bytes: ``"12 KiB"``, ``"340 MiB"`` or ``"1.5 GiB"``."""
+    if count < 2**20:
+        return f"{math.ceil(count / 2**10)} KiB"
+    return f"{count / 2**20:.0f} MiB" if count < 2**30 else f"{count / 2**30:.1f} GiB"
 
 
 class LoggedProgress:
@@ -80,7 +90,13 @@ class LoggedProgress:
 
 @contextmanager
 def shown_progress(
-    task: str, unit: str, report: Callable[[str], object], *, interval: float = 5.0, keep: bool = True
+    task: str,
+    unit: str,
+    report: Callable[[str], object],
+    *,
+    interval: float = 5.0,
+    per: int = 1,
+    keep: bool = True,
 ) -> Iterator[Progress]:
     """Show progress on a terminal as a bar on standard error; otherwise, as in files, by lines.
 
@@ -91,13 +107,15 @@ def shown_progress(
         unit: what is counted, in the singular.
         report: called with each line.
         interval: seconds between two lines, at least.
+        per: items per unit, as of `LoggedProgress`.
         keep: leave the bar on the terminal when it has ended.
     """
     if not sys.stderr.isatty():
-        yield LoggedProgress(task, unit, interval, report=report)
+        yield LoggedProgress(task, unit, interval, per, report)
         return
     from tqdm import tqdm
 
+    scaled = {} if per == 1 else {"unit_scale": 1 / per, "bar_format": _SCALED_BAR}
     with ExitStack() as stack:
         bars: list[tqdm[NoReturn]] = []
 
@@ -105,7 +123,7 @@ def shown_progress(
             if total == 0:
                 return
             if not bars:
-                bars.append(stack.enter_context(tqdm(desc=task, unit=unit, total=total, leave=keep)))
+                bars.append(stack.enter_context(tqdm(desc=task, unit=unit, total=total, leave=keep, **scaled)))
             bars[0].update(done - bars[0].n)
             if done == total:
                 bars.pop().close()  # what is logged afterwards would break its line

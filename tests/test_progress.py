@@ -1,10 +1,11 @@
+import re
 import sys
 import time
 from contextlib import suppress
 
 import pytest
 
-from monai_app.progress import LoggedProgress, counted, duration, shown_progress
+from monai_app.progress import LoggedProgress, byte_size, counted, duration, shown_progress
 
 
 @pytest.mark.parametrize(
@@ -74,6 +75,11 @@ def test_a_bar_is_for_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch
     assert not capsys.readouterr().err
     assert len(lines) == 1
 
+    with shown_progress("segment", "Mpixel", lines.append, per=1_000_000) as progress:
+        progress(0, 2_500_000)
+        progress(2_500_000, 2_500_000)
+    assert re.search(r"\| 2\.5/2\.5 \[.*Mpixel/s\]", capsys.readouterr().err)
+
 
 def test_an_error_ends_the_line_of_a_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
@@ -88,3 +94,11 @@ def test_there_is_no_bar_without_items(capsys: pytest.CaptureFixture[str], monke
     with shown_progress("time", "variant", print) as progress:
         progress(0, 0)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 KiB"), (1500, "2 KiB"), (3 * 2**20, "3 MiB"), (2**30, "1.0 GiB"), (3 * 2**39, "1536.0 GiB")],
+)
+def test_sizes_are_in_words(size: int, text: str) -> None:
+    assert byte_size(size) == text

@@ -37,6 +37,7 @@ def segment_images(
     *,
     voxel_nm: Sequence[float] | None = None,
     progress: Progress = silent,
+    segmenting: Progress | None = None,
     report: Report = _log.info,
     **options: Unpack[SegmentOptions],
 ) -> Path:
@@ -50,6 +51,7 @@ def segment_images(
         output: the folder to create, with one TIFF per slice.
         voxel_nm: voxel size (z, y, x) in nm; None if the files contain it.
         progress: called with the slices that are read and their total.
+        segmenting: called with the pixels computed and their total; None logs them.
         report: called with messages about what was done, line by line; by default they are logged.
         options: region, mask, memory, device and others, see `SegmentOptions`.
 
@@ -88,7 +90,7 @@ def segment_images(
         )
         settings = applied(chosen, asked)
         stack = _ingested(store, source, chosen, settings, voxel, progress, report)
-        _segment(stack, chosen, settings, tiffs, source)
+        _segment(stack, chosen, settings, tiffs, source, segmenting)
         with files.transaction(place, None, lambda: check_folder(None, place, overwrite=overwrite)) as partial:
             tiffs.rename(partial)
     return target
@@ -115,7 +117,14 @@ def _ingested(
     return store.ingested(sample, progress, report)
 
 
-def _segment(stack: Stack, chosen: "Applicable", settings: "Applied", tiffs: Path, images: Path) -> None:
+def _segment(
+    stack: Stack,
+    chosen: "Applicable",
+    settings: "Applied",
+    tiffs: Path,
+    images: Path,
+    progress: Progress | None,
+) -> None:
     from monai_app.bundle.segment import segment
     from monai_app.bundle.stacks import warn_if_unfamiliar
     from monai_app.inspection import warn_of_faults
@@ -124,7 +133,7 @@ def _segment(stack: Stack, chosen: "Applicable", settings: "Applied", tiffs: Pat
     warn_if_unfamiliar(chosen.model.spec, stack)
     warn_of_faults(stack)
     files.remove_tree(tiffs)  # left by a call that was stopped before it moved them
-    name = segment(chosen.model, stack.path, _name_of(chosen, settings), settings)
+    name = segment(chosen.model, stack.path, _name_of(chosen, settings), settings, progress)
     _complete(tiffs, stack, name, images, chosen.name)
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from monai_app.bundle.configs.plain import read_config
 from monai_app.bundle.configs.settings import check_literal, read_overlays
 from monai_app.bundle.configs.templates import NO_SIZE, size_overlays, template_path, template_paths
 from monai_app.bundle.configs.training_settings import NOT_SETTINGS, check_settings
@@ -148,9 +147,6 @@ def begin_run(
         sign(run)
         for line in differences(run):
             report(f"trusted: {line}")
-    done = None if new else training_progress(run / CHECKPOINT)
-    if done is not None:
-        config = read_config(run / "configs" / "train.yaml")
-        total = config["max_epochs"] if config.get("continues") == done.epochs else done.planned
-        report(f"resumes {run.name} after epoch {done.epochs} of {total}")
+    if not new and training_progress(run / CHECKPOINT) is None:
+        report(f"no epoch of {run.name} was complete: starting from the beginning")
     return run, new

@@ -27,6 +27,7 @@ def export(
 
     verbosity = Verbosity.of(quiet=False, verbose=verbose)
     report = export_run(trained_run(run), format, target, overwrite=overwrite, show=verbosity.show)
+    typer.echo("compared with the original model:")
     typer.echo(f"{'batch':>6}{'rows':>6}{'columns':>9}{'pixels':>9}{'phases':>8}{'logits differ by':>18}{'labels':>8}")
     for parity in report.parities:
         sides = f"{parity.batch:>6}{parity.rows:>6}{parity.columns:>9}{parity.pixels:>9}{parity.phases:>8}"

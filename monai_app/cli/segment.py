@@ -1,7 +1,8 @@
 """``monai-app segment``."""
 
+import logging
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,7 +11,7 @@ import typer
 from monai_app.cli.logs import Quiet, Verbosity
 from monai_app.cli.options import Device, Parts, X, Y, Z, stand_ins
 from monai_app.errors import ConfigError
-from monai_app.progress import silent
+from monai_app.progress import Progress, shown_progress, silent
 
 
 def segment(
@@ -123,8 +124,11 @@ def segment(
         from monai_app.api.segmentation import segment as segment_stack
 
         options |= {"confidence": confidence, "probability": probability, "tiff": tiff}
-        found = segment_stack(first, model, labels, **options, show=verbosity.show)
+        with _segmenting(quiet=quiet) as progress:
+            found = segment_stack(first, model, labels, **options, progress=progress, show=verbosity.show)
         typer.echo(f"labels: {found.path}")
+        if tiff is not None:
+            typer.echo(f"TIFFs: {tiff}")
 
 
 def _check_only_images(of_stacks: Mapping[str, object]) -> None:
@@ -146,9 +150,17 @@ def _segment_images(
     from monai_app.api.images import segment_images
     from monai_app.cli.progress import progress_bar
 
-    with nullcontext(silent) if quiet else progress_bar("ingest") as progress:
-        segment_images(model, images, output, voxel_nm=_lengths(voxel_nm), **options, progress=progress)
+    ingesting = nullcontext(silent) if quiet else progress_bar("ingest")
+    with ingesting as progress, _segmenting(quiet=quiet) as segmenting:
+        lengths = _lengths(voxel_nm)
+        segment_images(model, images, output, voxel_nm=lengths, **options, progress=progress, segmenting=segmenting)
     typer.echo(f"labels: {output}")
+
+
+def _segmenting(*, quiet: bool) -> AbstractContextManager[Progress]:
+    if quiet:
+        return nullcontext(silent)
+    return shown_progress("segment", "Mpixel", logging.getLogger(__name__).info, per=1_000_000)
 
 
 def _lengths(text: str | None) -> list[float] | None:

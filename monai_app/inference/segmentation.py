@@ -26,7 +26,7 @@ from monai_app.inference.tiling.plan import Plan, Tile
 from monai_app.inference.tiling.planner import Estimate, Planner
 from monai_app.inference.tiling.request import Request
 from monai_app.inference.worker import Job, advancing, compute_here
-from monai_app.progress import LoggedProgress, Progress, counted, duration
+from monai_app.progress import LoggedProgress, Progress, byte_size, counted, duration
 from monai_app.provenance import provenance
 from monai_app.stack import Stack
 from monai_app.stack.label_images.registry import check_replaceable, clear_unused
@@ -242,7 +242,7 @@ class Segmentation:
         _log.info("segmenting %s with %s on %s: %s", what, self.model.name, self.device, estimate.describe())
         free = shutil.disk_usage(stack.path).free
         if estimate.disk > free:
-            _log.warning("only %.2f GiB of disk space are free; labels compress well, maps less so", free / 2**30)
+            _log.warning("only %s of disk space are free; labels compress well, maps less so", byte_size(free))
         content = {"plan": plan.to_dict(), "text": plan.describe(), "estimate": vars(estimate)}
         write_json(result.folder / PLAN, content)
 

@@ -88,7 +88,7 @@ def summary(inspection: Inspection) -> str:
     """How many findings there are, in a line."""
     count, slices = len(inspection.findings), counted(inspection.table.slices, "slice")
     if count == 0:
-        return f"nothing odd in {slices}"
+        return f"nothing unusual in {slices}"
     odd = {z for finding in inspection.findings for z in finding.slices}
     return f"{counted(count, 'finding')} in {len(odd)} of {slices}"
 

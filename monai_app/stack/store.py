@@ -11,6 +11,7 @@ import numpy.typing as npt
 from monai_app.domain.phase import Phase
 from monai_app.domain.region import Rect
 from monai_app.errors import AnnotationError, StackError
+from monai_app.names import listed
 from monai_app.progress import counted
 from monai_app.stack.annotations.history import Edit, Role
 from monai_app.stack.html import html_picture, html_table, stretched
@@ -189,7 +190,7 @@ class Stack(SlabSource):
         """
         if z not in self.roles:
             raise AnnotationError(
-                f"slice {z} of {self.path.name} is not annotated; the annotated slices are {sorted(self.roles)}"
+                f"slice {z} of {self.path.name} is not annotated; the annotated slices are {listed(sorted(self.roles))}"
             )
         return self._read(annotation_folder(self.path), z, rect)
 
@@ -359,9 +360,8 @@ class Stack(SlabSource):
 
     def _label_metadata(self, name: str) -> dict[str, Any]:
         if name not in self.label_names():
-            raise StackError(
-                f"{self.path.name} has no finished label image {name!r}; its label images: {list(self.label_names())}"
-            )
+            known = listed(self.label_names()) or "none; run monai-app segment first"
+            raise StackError(f"{self.path.name} has no finished label image {name!r}; its label images: {known}")
         try:
             own = read_own(self._label_folder(name), REMEDY) or {}
             return {**own, "attributes": own["attributes"]}

@@ -160,13 +160,13 @@ class ResumeCheckpoint:
         engine.state.iteration = state["iteration"]
         engine.state.epoch = state["epoch"]
         log = logging.getLogger(__name__)
-        log.info("resumed after epoch %d from %s", state["epoch"], self.path)
-        if continued:
-            log.info("a new schedule starts")
-        elif state["finished"]:  # by its last epoch or by early stopping, which would otherwise train on
-            log.info("this training is finished")
+        if state["finished"] and not continued:  # by its last epoch or early stopping, which would otherwise train on
+            log.info("this training is finished, after epoch %d", state["epoch"])
             self._finished = True
             engine.terminate()
+        else:
+            schedule = "; a new schedule starts" if continued else ""
+            log.info("resumed after epoch %d from %s%s", state["epoch"], self.path, schedule)
 
     def _read(self) -> dict[str, Any]:
         state = read_checkpoint(self.path)

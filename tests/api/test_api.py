@@ -156,7 +156,7 @@ def test_what_cannot_be_done_is_refused(
         monai_app.segment(tiny_stack, tmp_path)
     with pytest.raises(monai_app.AppError):
         monai_app.Stack.open(str(tmp_path / "nothing.ome.zarr"))
-    with pytest.raises(monai_app.AppError, match="no finished label image 'none'"):
+    with pytest.raises(monai_app.AppError, match=r"no finished label image 'none'; its label images: [a-z]"):
         monai_app.quantify(tiny_stack, "none")
     with pytest.raises(monai_app.AppError, match="give either source"):
         monai_app.annotate(tiny_stack)

@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -54,6 +55,22 @@ def test_a_stopped_training_closes_its_bar_and_says_how_to_resume(
     assert process.wait(timeout=60) == STOPPED
     assert "ERROR" not in text
     assert re.search(r"\r {60,}\rmonai-app: stopped; run the same command without --overwrite to resume\r\n\Z", text)
+
+
+def test_a_segmentation_has_a_bar(tiny_stack: Stack, trained: Path, tmp_path: Path) -> None:
+    own = shutil.copytree(tiny_stack.path, tmp_path / "own.ome.zarr")
+    terminal, stderr = pty.openpty()
+    fcntl.ioctl(stderr, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
+    words = [warm.python(), "-m", "monai_app", "segment", own, trained]
+    process = subprocess.Popen([*map(str, words)], stdout=subprocess.DEVNULL, stderr=stderr)
+    os.close(stderr)
+    text = ""
+    while data := _read(terminal):
+        text += data
+    os.close(terminal)
+    assert process.wait(timeout=60) == 0, text
+    assert re.search(r"\rsegment: 100%\|.*\| (\d+\.\d)/\1 \[.*Mpixel", text), text
+    assert "INFO segment:" not in text
 
 
 def _read(terminal: int) -> str:

@@ -154,7 +154,7 @@ def test_the_command_ends_with_1_where_something_is_odd_and_keeps_what_exists(
 
 def test_a_flawless_store_ends_with_0(tiny_stack: Stack) -> None:
     result = run_command("-m", "monai_app", "inspect", tiny_stack.path)
-    assert result.stdout.endswith("nothing odd in 8 slices\n")
+    assert result.stdout.endswith("nothing unusual in 8 slices\n")
     assert "train: slices 1, 3, 5; pixels pore" in result.stdout
 
 

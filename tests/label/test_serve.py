@@ -207,7 +207,7 @@ def test_a_killed_server_leaves_nothing_running_the_last_good_model_and_a_traini
         assert served.ask("POST", "/train/trained").json()["request"]["resume"] is True
         assert finished(served, "/train/")["status"] == "DONE"
         said = max((served.folder / "logs").glob("train_*.log")).read_text()
-        assert "resumes 0001 after epoch 4999 of 5000" in said
+        assert "resumed after epoch 4999 from" in said
         assert "epoch 5000/5000" in said
         assert served.client.info()["train_stats"]["trained"] == {"run": "0001"}
         assert (run / "models" / "model.pt").is_file()

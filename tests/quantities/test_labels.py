@@ -101,7 +101,7 @@ def test_what_is_replaced_while_it_is_read_is_noticed(stack: Stack, change: str,
 
 
 def test_labels_that_are_not_there_are_refused(stack: Stack) -> None:
-    with pytest.raises(StackError, match="no finished label image 'other'"):
+    with pytest.raises(StackError, match=r"no finished label image 'other'; its label images: found$"):
         StoredLabels(stack, "other")
     with pytest.raises(ConfigError, match="region z 3:9"):
         StoredLabels(stack, "found", Region(Span(3, 9), Span(0, 9), Span(0, 9)))

@@ -67,6 +67,9 @@ def test_a_folder_holds_every_number_once_and_again(stack: Stack, tmp_path: Path
             assert picture.size[0] >= 250  # in half the resolution: tests/matplotlibrc
     lines = list(text_lines(found))
     assert lines[0].split() == ["unit", "pore", "hydrate", "clinker"]
+    assert lines[-1] == "material_fraction: its interval covers sampling error only, not errors of the labels"
+    alone = quantify(labels, {"representativity": MEASURES["representativity"]})
+    assert not any(line.startswith("material_fraction:") for line in text_lines(alone))
     absent = [line for line in lines if line.endswith(": no voxel has this phase")]
     assert len(absent) == 1
     assert "specific_surface" in absent[0]

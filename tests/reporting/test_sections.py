@@ -138,7 +138,7 @@ def test_boundaries_and_components_are_left_out_where_nothing_is_known_of_them(s
     for pooled, told in ((sparse, 1), (earlier, 0)):
         section = scores(Sources(run=replace(sources.run, scores=replace(found, pooled=pooled))))
         assert len(of_kind(section, Table)) == 3
-        assert sum("annotated completely" in note.text for note in of_kind(section, Note)) == told
+        assert sum("labelled without holes" in note.text for note in of_kind(section, Note)) == told
 
 
 def test_confidence_is_that_of_the_table(sections: dict[str, Section], sources: Sources) -> None:

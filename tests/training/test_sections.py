@@ -149,14 +149,14 @@ def test_sparse_annotations_have_no_boundary_length_and_components(
     assert not is_complete(0 * lines)
     sparse = replace(evaluated[0], true=lines)
     write_evaluation(tmp_path, [scores_of("a", [sparse])], NAMES, SECTIONS)
-    assert "no scored slice is annotated completely" in told(tmp_path / "test")
+    assert "no scored slice is labelled without holes" in told(tmp_path / "test")
     alone = section(tmp_path / "test", "structure")
     assert (alone["area_um2"], np.isnan(alone["phases"][0]["components_true"])) == (0, True)
     write_evaluation(tmp_path, [scores_of("b", [sparse, evaluated[2]])], NAMES, SECTIONS)
     write_evaluation(tmp_path / "full", [scores_of("b", evaluated[2:])], NAMES, SECTIONS)
     both, full = (section(folder / "test", "structure") for folder in (tmp_path, tmp_path / "full"))
     assert both == {**full, "of_slices": 3}  # with that of stack a
-    assert "on 1 of 3 slices, annotated completely" in told(tmp_path / "test")
+    assert "on 1 of 3 slices, labelled without holes" in told(tmp_path / "test")
 
 
 def told(folder: Path) -> str:

@@ -174,7 +174,7 @@ def main() -> None:
     result: dict[str, Any] = {"command": command(), "machine": machine(), "stacks": {}}
     for name, stack in stacks.items():
         counted = result["stacks"][name] = count_faults(stack)
-        print(name, counted["without_faults"] or "nothing odd")
+        print(name, counted["without_faults"] or "nothing unusual")
         for fault, row in counted["faults"].items():
             print(f"  {fault}: {row['found']} of {row['of']}, {row['false_alarms']} false alarms")
     result["measured"] = measured(STRENGTHS)

@@ -41,7 +41,7 @@ class Variant:
             network = self.name.split("_")[0]
             raise ConfigError(
                 f"variant {self.name!r} needs detector {' and '.join(map(repr, missing))}; {stack.path} has "
-                f"{', '.join(stack.detectors)}: choose, for example, --variant {network}_{'+'.join(stack.detectors)}_"
+                f"{', '.join(stack.detectors)}: choose, for example, variant {network}_{'+'.join(stack.detectors)}_"
                 f"{self.settings['slices']}"
             )
         detectors = [there[name.casefold()] for name in self.settings["detectors"]]

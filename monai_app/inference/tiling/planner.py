@@ -20,7 +20,7 @@ from monai_app.inference.outputs import Outputs
 from monai_app.inference.tiling.plan import Plan, Tile
 from monai_app.inference.tiling.request import Request
 from monai_app.networks.protocol import SharesWork
-from monai_app.progress import duration
+from monai_app.progress import byte_size, duration
 from monai_app.stack.ngff.layout import CHUNK
 
 _MOST = 4 * 2**30
@@ -62,8 +62,8 @@ class Estimate:
     def describe(self) -> str:
         """Return the estimate as a line of text."""
         return (
-            f"about {duration(self.seconds)} on one process, {self.memory / 2**30:.1f} GiB of memory, at most "
-            f"{self.disk / 2**30:.2f} GiB on disk before compression"
+            f"about {duration(self.seconds)} on one process, {byte_size(self.memory)} of memory, at most "
+            f"{byte_size(self.disk)} on disk before compression"
         )
 
 

@@ -7,12 +7,14 @@ from monai_app.quantities.quantity import Quantity
 
 
 def text_lines(found: Quantification) -> Iterator[str]:
-    """Return a line per quantity with a column per phase; ``*`` marks unreliable numbers, and the reasons follow."""
+    """Return a line per quantity with a column per phase; ``*`` marks unreliable numbers, and notes follow."""
     rows = text_rows(found)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
     yield from reasons(found)
+    if {"corrected_fraction", "material_fraction"} <= found.quantities.keys():
+        yield "material_fraction: its interval covers sampling error only, not errors of the labels"
 
 
 def text_rows(found: Quantification) -> list[list[str]]:

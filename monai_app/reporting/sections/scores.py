@@ -113,7 +113,7 @@ def _boundaries(pooled: _Row, phases: tuple[Phase, ...]) -> Table:
 
 def _structure(found: _Row, phases: tuple[Phase, ...]) -> Iterator[Block]:
     if not found["area_um2"]:
-        yield Note("Boundary length and components are not compared: no scored slice is annotated completely.")
+        yield Note("Boundary length and components are not compared: no scored slice is labelled without holes.")
         return
     rows: list[list[Cell]] = []
     for phase, row in zip(phases, found["phases"], strict=True):
@@ -131,4 +131,4 @@ def _structure(found: _Row, phases: tuple[Phase, ...]) -> Iterator[Block]:
 
 
 def _complete(found: _Row) -> str:
-    return f"{found['slices']} of {found['of_slices']} slices, annotated completely"
+    return f"{found['slices']} of {found['of_slices']} slices, labelled without holes"

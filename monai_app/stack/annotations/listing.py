@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from monai_app.errors import AnnotationError
+from monai_app.names import listed
 from monai_app.stack.annotations.editing import Revision, check_phases, revise
 from monai_app.stack.annotations.history import Role
 from monai_app.stack.store import Stack
@@ -91,7 +92,9 @@ def change_annotations(stack: Stack, roles: Mapping[int, Role], removed: Sequenc
         kept = {z: current.read_annotation(z) for z, role in roles.items() if current.roles.get(z) != role}
         for z in removed:
             if z not in current.roles:
-                raise AnnotationError(f"slice {z} is not annotated; the annotated slices are {sorted(current.roles)}")
+                raise AnnotationError(
+                    f"slice {z} is not annotated; the annotated slices are {listed(sorted(current.roles))}"
+                )
         by = {z: current.annotated_by(z) or "" for z in kept}
         return Revision({**kept, **dict.fromkeys(removed)}, roles, by)
 

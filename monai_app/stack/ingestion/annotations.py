@@ -11,6 +11,7 @@ from monai_app.errors import AnnotationError, Faults
 from monai_app.io.base import Plane, PlaneFile, size
 from monai_app.io.opening import open_planes
 from monai_app.io.sources import Source
+from monai_app.names import listed
 from monai_app.progress import counted
 from monai_app.stack.ingestion.description import AnnotationDescription, SampleDescription
 from monai_app.stack.ingestion.slice_index import SliceIndex
@@ -54,7 +55,7 @@ class Annotations:
             AnnotationError: the slice is not annotated, or a value has no meaning.
         """
         if self.source is None or z not in self.planes:
-            raise AnnotationError(f"slice {z} is not annotated; the annotated slices are {list(self.slices)}")
+            raise AnnotationError(f"slice {z} is not annotated; the annotated slices are {listed(self.slices)}")
         index = self.planes[z]
         try:
             return map_values(self.source.plane(index)[: self.rows], self.values, self.rest_unlabelled)

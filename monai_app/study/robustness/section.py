@@ -95,7 +95,9 @@ def _sentence(condition: Condition, found: _Found) -> str:
     if others and not np.isnan(losses[least].low):
         alike = [f"`{name}`" for name in others if not _differs(found[least], found[name], condition)]
         parts.append(
-            f"not significantly different from the lowest: {', '.join(alike)}" if alike else "all others lose more"
+            f"not significantly different from the smallest loss: {', '.join(alike)}"
+            if alike
+            else "all others lose more"
         )
     parts.append(f"the best score is that of `{best}`, {scores[best]:.3f}")
     return f"{condition}: {'; '.join(parts)}"

@@ -62,7 +62,7 @@ def _structure_lines(scores: Mapping[str, Any]) -> Iterator[str]:
     if found is None:
         return
     if not found["area_um2"]:
-        yield "boundary length and components are not compared: no scored slice is annotated completely"
+        yield "boundary length and components are not compared: no scored slice is labelled without holes"
         return
     yield f"boundary length per area (1/um) and components, on {_complete(found)}:"
     yield "phase                predicted annotated   ratio   predicted annotated    ratio"
@@ -75,7 +75,7 @@ def _structure_lines(scores: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _complete(found: Mapping[str, Any]) -> str:
-    return f"{found['slices']} of {found['of_slices']} slices, annotated completely"
+    return f"{found['slices']} of {found['of_slices']} slices, labelled without holes"
 
 
 def _confidence_lines(scores: Mapping[str, Any]) -> Iterator[str]:

@@ -46,8 +46,14 @@ def record_of(run: Path) -> dict[str, Any]:
     return content
 
 
+def test_a_training_without_a_complete_epoch_starts_from_the_beginning(run: Path, tiny_stack: Stack) -> None:
+    assert begin(run, tiny_stack) == ""
+    (run / "models" / "last.ckpt").unlink()
+    assert begin(run, tiny_stack) == "no epoch of run was complete: starting from the beginning"
+
+
 def test_more_epochs_are_declared_in_record_and_config(run: Path, tiny_stack: Stack) -> None:
-    assert "after epoch 2 of 5" in begin(run, tiny_stack, max_epochs=5)
+    begin(run, tiny_stack, max_epochs=5)
     config = config_of(run)
     assert (config["max_epochs"], config["continues"]) == (5, 2)
     assert record_of(run)["continuations"] == [{"continues": 2, "max_epochs": 5}]

@@ -239,5 +239,5 @@ def test_a_calibration_takes_little_of_the_time_that_it_estimates(
 def test_an_estimate_is_one_line() -> None:
     line = Estimate(7200.0, 3 * 2**29, 2**28).describe()
     assert "1.5 GiB of memory" in line
-    assert "at most 0.25 GiB on disk before compression" in line
+    assert "at most 256 MiB on disk before compression" in line
     assert "on one process" in line

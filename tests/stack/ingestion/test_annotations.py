@@ -115,7 +115,7 @@ def test_rest_unlabelled(sample: SampleFolder) -> None:
 
 
 def test_reading_another_slice_is_refused(sample: SampleFolder) -> None:
-    with pytest.raises(AnnotationError, match=r"slice 3 is not annotated; the annotated slices are \[2, 5, 10\]"):
+    with pytest.raises(AnnotationError, match=r"slice 3 is not annotated; the annotated slices are 2, 5, 10"):
         _find(sample).read(3)
 
 

@@ -58,8 +58,8 @@ def test_the_variants_that_lose_least_are_named_with_intervals(
     (said,) = (line for line in made.lines if line.startswith("- noise 0.1"))
     assert "`unet_ICE_1` loses least, 0.1" in said or "`forest_ICE_1` loses least, 0.1" in said
     assert "`unet_TLD_1` most, 0.393 (0.378 to 0.408)" in said
-    assert "not significantly different from the lowest: `" in said
-    assert "`unet_TLD_1`" not in said.split("from the lowest")[1].split(";")[0]
+    assert "not significantly different from the smallest loss: `" in said
+    assert "`unet_TLD_1`" not in said.split("from the smallest loss")[1].split(";")[0]
     assert sum(line.startswith("- gain") for line in made.lines) == 2  # on either side of 1
     (row,) = (row for row in made.rows if (row["variant"], row["artefact"]) == ("unet_ICE_1", "noise"))
     before, after = 900 / 1100, np.mean([share / (2 - share) for share in (0.8, 0.79, 0.78)])
