@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 Progress = Callable[[int, int], None]
 """Called as ``progress(done, total)``: once before the first item (``done=0``) and again after every item."""
@@ -115,7 +115,7 @@ def shown_progress(
         return
     from tqdm import tqdm
 
-    scaled = {} if per == 1 else {"unit_scale": 1 / per, "bar_format": _SCALED_BAR}
+    scaled: dict[str, Any] = {} if per == 1 else {"unit_scale": 1 / per, "bar_format": _SCALED_BAR}
     with ExitStack() as stack:
         bars: list[tqdm[NoReturn]] = []
 
