@@ -5,10 +5,11 @@ atomically, and a resumed run continues exactly after the last complete epoch.
 """
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary, WeakMethod
 
 import torch
 from ignite.distributed import all_gather, get_rank
@@ -27,6 +28,26 @@ _OF_THE_SCHEDULE = ("optimizer", "lr_scheduler", "early_stop", _SCALER)
 
 _LATER = ("pace",)
 """What checkpoints of earlier versions do not have."""
+
+_AT_FAILURE: "WeakKeyDictionary[Engine, list[WeakMethod[Callable[[], None]]]]" = WeakKeyDictionary()
+"""Engine -> methods that are called if it fails."""
+
+
+def at_failure(engine: Engine, method: Callable[[], None]) -> None:
+    """Call a method of a handler if an engine fails, and raise the exception again after all of them.
+
+    Ignite swallows an exception that has a handler, and a handler that raises it again keeps others from being called.
+    """
+    if engine not in _AT_FAILURE:
+        engine.add_event_handler(Events.EXCEPTION_RAISED, _fail)
+    _AT_FAILURE.setdefault(engine, []).append(WeakMethod(method))
+
+
+def _fail(engine: Engine, error: BaseException) -> None:
+    for each in _AT_FAILURE[engine]:
+        if (method := each()) is not None:
+            method()
+    raise error
 
 
 class LoadWeights:
@@ -129,7 +150,7 @@ class ResumeCheckpoint:
         engine.add_event_handler(Events.STARTED, self._load)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._save)
         engine.add_event_handler(Events.COMPLETED, self._finish)
-        engine.add_event_handler(Events.EXCEPTION_RAISED, self._abandon)
+        at_failure(engine, self._unlock)
 
     def _lock(self, engine: Engine) -> None:
         if get_rank() > 0:
@@ -141,11 +162,10 @@ class ResumeCheckpoint:
     def _finish(self, engine: Engine) -> None:
         if not self._finished:
             self._save(engine, finished=True)
-        self._held.close()
+        self._unlock()
 
-    def _abandon(self, engine: Engine, error: BaseException) -> None:
+    def _unlock(self) -> None:
         self._held.close()
-        raise error  # ignite swallows an exception that has a handler
 
     def _load(self, engine: Engine) -> None:
         state = self._read() if self.path.is_file() else None

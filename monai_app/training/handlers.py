@@ -24,6 +24,7 @@ from monai_app.pictures import draw_item
 from monai_app.progress import Progress, duration, shown_progress, silent
 from monai_app.stack import Stack
 from monai_app.storage import refused
+from monai_app.training.checkpoints import at_failure
 from monai_app.training.losses import LabelledPixels
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class EpochProgress:
         engine.add_event_handler(Events.EPOCH_STARTED, self._start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._report)
-        engine.add_event_handler(Events.EXCEPTION_RAISED, self._stop)
+        at_failure(engine, self._close)
 
     def _start(self, engine: Engine) -> None:
         if self._first < 0:  # the first epoch of this process, which is later for a resumed run
@@ -67,7 +68,7 @@ class EpochProgress:
         self._progress((engine.state.iteration - 1) % length + 1, length)
 
     def _report(self, engine: Engine) -> None:
-        self._shown.close()
+        self._close()
         epoch, epochs = engine.state.epoch, engine.state.max_epochs or engine.state.epoch
         seconds = (time.monotonic() - self._begun) / (epoch - self._first)
         loss, self._losses = sum(self._losses) / max(len(self._losses), 1), []
@@ -75,9 +76,8 @@ class EpochProgress:
         left = duration(seconds * (epochs - epoch))
         log.info("epoch %d/%d: loss %.4f%s; %.1f s per epoch, %s left", epoch, epochs, loss, metrics, seconds, left)
 
-    def _stop(self, engine: Engine, error: BaseException) -> None:
+    def _close(self) -> None:
         self._shown.close()
-        raise error
 
 
 class Stats(StatsHandler):

@@ -163,4 +163,3 @@ def test_the_command_measures_a_part(stack: Stack, tmp_path: Path) -> None:
     assert list(document["measures"]) == ["fraction", "surface"]
     assert shown.stdout.splitlines()[-1] == f"quantities: {tmp_path / 'out'}"
     assert "specific_surface" in shown.stdout
-    assert "block/s" in shown.stderr
