@@ -235,7 +235,7 @@ ROWS = [
     option("--size huge", "huge"),
     option("--size auto", "--minutes"),
     option("--variant unet", "unet"),
-    option("--variant unet_SE_3", "'SE'", "--variant unet_ICE+TLD_3"),
+    option("--variant unet_SE_3", "'SE'", "variant unet_ICE+TLD_3"),
     option("--variant vnet_ICE_3", "vnet_ICE_3"),
     option("--variant unet_ice_3 --detectors TLD", "detectors"),
     option("--variant unet_ice_3 --bundle fibsem_sensor3d_segmentation", "unet_ice_3"),
@@ -289,7 +289,7 @@ ROWS = [
     refused(
         "too many steps for memory", f"{LINE} --set steps_per_epoch=100000 --set batch_size=4096", "steps_per_epoch"
     ),
-    refused("a stack without annotations", LINE, "annot", make=without_annotations),
+    refused("a stack without annotations", LINE, "has no phases", make=without_annotations),
     refused(
         "a stack with one phase",
         LINE,
