@@ -232,7 +232,7 @@ def test_segmenting_with_an_exported_file_is_what_its_printed_command_does(
         np.testing.assert_array_equal(own_stack.read_labels("again", z), own_stack.read_labels("net", z))
     wrong = run_command("-m", "monai_app", "segment", own_stack.path, trained / "run.json", check=False)
     assert wrong.returncode == 3
-    assert "run.json is not an exported model by its name" in wrong.stderr
+    assert "run.json does not have the name of an exported model" in wrong.stderr
 
 
 def test_simulating_and_ingesting_do_what_their_printed_commands_do(tmp_path: Path) -> None:

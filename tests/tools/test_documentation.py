@@ -28,7 +28,7 @@ def options() -> Iterator[str]:
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
     for command in (each for each in group.commands.values() if not each.hidden):
-        for parameter in command.params:
+        for parameter in (each for each in command.params if not getattr(each, "hidden", False)):
             yield from (name for name in parameter.opts if name.startswith("-"))
 
 
