@@ -195,7 +195,7 @@ def test_torchscript_of_others_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"other.ts has no model_description"):
         open_exported(trusted(tmp_path / "other.ts"))
     for name in ("model.pt", "slices"):
-        with pytest.raises(ConfigError, match=r"must end in one of .ts \(torchscript\), .pt2 .*, .onnx"):
+        with pytest.raises(ConfigError, match=r"ends in one of .ts \(torchscript\), .pt2 .*, .onnx"):
             format_of(Path(name))
 
 
