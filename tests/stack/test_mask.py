@@ -110,10 +110,10 @@ def test_a_stack_of_one_slice_needs_no_third_axis(tiny_stack: Stack, tmp_path: P
 
 def test_what_is_no_mask_is_refused(tiny_stack: Stack, stack: Stack, tmp_path: Path) -> None:
     with pytest.raises(
-        ConfigError, match=r"mask 'simple' is neither an image file nor .* own\.ome\.zarr: sample; give"
+        ConfigError, match=r"mask simple does not exist, and is none of .* own\.ome\.zarr: sample; give"
     ):
         Mask(stack, "simple")
-    with pytest.raises(ConfigError, match=r"mask .*gone\.tif' .* it has none; give one of them \(--mask\)"):
+    with pytest.raises(ConfigError, match=r"mask .*gone\.tif does not exist, .* it has none; give one of them \(--mask\)"):
         Mask(tiny_stack, str(tmp_path / "gone.tif"))
     for number, content in enumerate((b"", b"no TIFF", b"II*\0")):
         (tmp_path / f"{number}.tif").write_bytes(content)

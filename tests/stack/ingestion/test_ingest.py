@@ -397,7 +397,7 @@ def test_kill_leaves_nothing_that_is_taken_for_whole(sample: SampleFolder, where
         assert _content(sample.target) == old
     else:
         assert not sample.target.exists()
-        with pytest.raises(StackError, match="is not a stack store"):
+        with pytest.raises(StackError, match="does not exist"):
             Stack.open(sample.target)
     stack = ingest(sample.write(), sample.target, overwrite=overwrite == "yes")
     np.testing.assert_array_equal(stack.read_slab(3, ["ICE"], 1)[0], sample.images["ICE"][3])
