@@ -113,7 +113,9 @@ def test_what_is_no_mask_is_refused(tiny_stack: Stack, stack: Stack, tmp_path: P
         ConfigError, match=r"mask simple does not exist, and is none of .* own\.ome\.zarr: sample; give"
     ):
         Mask(stack, "simple")
-    with pytest.raises(ConfigError, match=r"mask .*gone\.tif does not exist, .* it has none; give one of them \(--mask\)"):
+    with pytest.raises(
+        ConfigError, match=r"mask .*gone\.tif does not exist, .* it has none; give one of them \(--mask\)"
+    ):
         Mask(tiny_stack, str(tmp_path / "gone.tif"))
     for number, content in enumerate((b"", b"no TIFF", b"II*\0")):
         (tmp_path / f"{number}.tif").write_bytes(content)
