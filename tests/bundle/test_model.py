@@ -23,10 +23,12 @@ from monai_app.bundle.model import load_model
 from monai_app.bundle.run_folder import describe_again, prepare
 from monai_app.domain.model_spec import KEY, Definition
 from monai_app.errors import ConfigError
+from monai_app.networks.patches import PatchNetwork
 from monai_app.networks.registry import build_network
 from monai_app.stack import Stack
 from tests.bundle.test_trust import put
-from tests.conftest import TINY, run_command
+from tests.conftest import TINY, as_options, run_command
+from tests.inference.models import labels_of
 
 STATES = Path(__file__).parents[1] / "earlier" / "bundles.zip"
 TEMPLATES = pytest.mark.parametrize("template", template_paths(), ids=lambda path: path.name)
@@ -58,6 +60,23 @@ def test_the_network_of_the_metadata_is_that_of_the_config(which: str, request: 
     with torch.no_grad():
         assert (model.network(image) - network(image)).abs().max() == 0.0
     assert parser.get_parsed_content("spec") == model.spec.replaced(definition=None)
+
+
+def test_a_u_net_on_patches_goes_all_the_way(tiny_stack: Stack, tmp_path: Path) -> None:
+    stack = shutil.copytree(tiny_stack.path, tmp_path / "tiny.ome.zarr")
+    settings = as_options({**TINY, "patch": 2, "crop": [64, 64]})
+    run_command("-m", "monai_app", "train", stack, tmp_path / "run", *settings)
+    model = load_model(tmp_path / "run")
+    assert model.spec.stride == 2 * 2 ** (len(TINY["features"]) - 2)
+    assert model.spec.definition is not None
+    assert model.spec.definition.arguments["patch"] == 2
+    assert isinstance(model.network, PatchNetwork)
+    run_command("-m", "monai_app", "export", tmp_path / "run")
+    for name, source in (("own", tmp_path / "run"), ("exported", tmp_path / "run" / "models" / "model.ts")):
+        run_command("-m", "monai_app", "segment", stack, source, "--labels", name)
+    own, exported = (labels_of(Stack.open(stack), name) for name in ("own", "exported"))
+    assert (own > 0).all()
+    assert (own == exported).all()
 
 
 @TEMPLATES

@@ -49,12 +49,9 @@ class WinogradConvolution(Convolution):
 
     def reads(self, place: int, first: int, stop: int) -> tuple[int, int]:
         spare = 0 if self.adds and place == 0 else (first - stop) % _ROWS
-        # The rows that a block lacks are beyond the map, which has no others at its first or its last block.
-        return (
-            self.window(place).reads(first - spare, stop)
-            if first == 0
-            else self.window(place).reads(first, stop + spare)
-        )
+        # A block that is not complete lies at an end of the map; rows beyond that end complete it.
+        low, high = (first - spare, stop) if first == 0 else (first, stop + spare)
+        return self.window(place).reads(low, high)
 
     def compute(self, parts: Iterator[Tensor], skipped: int, count: int) -> Tensor:
         added = next(parts) if self.adds else None
