@@ -7,6 +7,7 @@ from ignite.engine import Engine, Events
 
 from monai_app.errors import BusyError, ConfigError
 from monai_app.training import BestModel, LoadWeights, ResumeCheckpoint
+from monai_app.training.checkpoints import at_failure
 
 
 def evaluator_with(metrics: list[float]) -> Engine:
@@ -202,3 +203,24 @@ def test_weights_that_do_not_fit_end_an_evaluation_with_their_names(tmp_path: Pa
     LoadWeights(str(tmp_path / "model.pt"), network).attach(engine)
     with pytest.raises(ConfigError, match=r"weight \(1, 2\) instead of \(1, 1\)"):
         engine.run([0])
+
+
+class Handler:
+    """Something that is to be closed."""
+
+    closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_a_failure_reaches_every_handler_and_the_caller() -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("broken")
+
+    engine, handlers = Engine(fail), [Handler(), Handler()]
+    for handler in handlers:
+        at_failure(engine, handler.close)
+    with pytest.raises(ValueError, match="broken"):
+        engine.run([0])
+    assert [handler.closed for handler in handlers] == [1, 1]
