@@ -37,6 +37,7 @@ def at_failure(engine: Engine, method: Callable[[], None]) -> None:
     """Call a method of a handler if an engine fails, and raise the exception again after all of them.
 
     Ignite swallows an exception that has a handler, and a handler that raises it again keeps others from being called.
+    The method may be called more than once, because Ignite announces an exception of a step in the step and in the run.
     """
     if engine not in _AT_FAILURE:
         engine.add_event_handler(Events.EXCEPTION_RAISED, _fail)
